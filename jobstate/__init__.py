@@ -1,0 +1,68 @@
+"""A durable job row in Postgres for every Celery task: it always lands.
+
+Importing this package does nothing; `install` connects it to a Celery app.
+"""
+
+from jobstate.aio import AsyncJobService
+from jobstate.celery import CurrentJob, JobState, JobTask, current_job, install
+from jobstate.errors import (
+    ConfigurationError,
+    InvalidStateTransitionError,
+    InvalidValueError,
+    JobCancelled,
+    JobFailed,
+    JobNotFound,
+    JobStateError,
+    LeaseLost,
+    NotOwner,
+    NotRetryable,
+    OwnerRequired,
+    SchemaMismatch,
+    StoreUnavailable,
+)
+from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Partial, Stats
+from jobstate.service import JobService
+from jobstate.settings import Settings
+from jobstate.states import (
+    VALID_TRANSITIONS,
+    ErrorCode,
+    ItemStatus,
+    JobStatus,
+    is_terminal_state,
+)
+
+__all__ = [
+    "VALID_TRANSITIONS",
+    "Asset",
+    "AsyncJobService",
+    "ConfigurationError",
+    "CurrentJob",
+    "ErrorCode",
+    "InvalidStateTransitionError",
+    "InvalidValueError",
+    "ItemStatus",
+    "Job",
+    "JobCancelled",
+    "JobEvent",
+    "JobFailed",
+    "JobItem",
+    "JobNotFound",
+    "JobService",
+    "JobState",
+    "JobStateError",
+    "JobStatus",
+    "JobTask",
+    "LeaseLost",
+    "NotOwner",
+    "NotRetryable",
+    "OwnerRequired",
+    "Page",
+    "Partial",
+    "SchemaMismatch",
+    "Settings",
+    "Stats",
+    "StoreUnavailable",
+    "current_job",
+    "install",
+    "is_terminal_state",
+]

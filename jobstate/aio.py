@@ -1,0 +1,211 @@
+"""The asyncio service: the same methods as the blocking one, awaited."""
+
+import asyncio
+from typing import Self
+from uuid import UUID
+
+from jobstate import operations
+from jobstate.creation import NewJob, When, create_job, find_existing
+from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats
+from jobstate.settings import Settings
+from jobstate.states import ItemStatus, JobStatus
+from jobstate.store import AsyncEngine, AsyncStore
+from jobstate.waiting import looks
+
+
+class AsyncJobService:
+    """Reads and moves jobs like `JobService`, from one event loop.
+
+    Every method has the effect, the guarantees and the errors of its namesake there.
+
+    A job id is a UUID or its text; one that is no UUID is a `JobNotFound`. Every method raises
+    `StoreUnavailable` when the database cannot be reached, `SchemaMismatch` when its tables are
+    missing or too old, and `InvalidValueError` for an argument that cannot be stored.
+
+    Args:
+        database: A URL (``postgresql+psycopg://user@host/database``), or a SQLAlchemy engine with
+            the psycopg driver, whose connections are then used.
+        settings: The settings; without them, those of the environment.
+    """
+
+    def __init__(self, database: str | AsyncEngine, *, settings: Settings | None = None) -> None:
+        engine = None if isinstance(database, str) else database
+        url = database if isinstance(database, str) else str(database.url)
+        self.settings = settings or Settings.for_database(url)
+        self.store = AsyncStore.open(self.settings, engine)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make a service for the database that the settings name."""
+        return cls(settings.database_url, settings=settings)
+
+    async def create_job(
+        self,
+        user_id: object,
+        job_type: str,
+        parameters: object = None,
+        *,
+        job_id: UUID | str | None = None,
+        idempotency_key: str | None = None,
+        parent_id: UUID | str | None = None,
+        expires: When | None = None,
+        deadline: When | None = None,
+    ) -> Job:
+        """Create a queued job that the caller drives; no worker runs it."""
+        return await self.create(
+            NewJob(
+                user_id=user_id,
+                job_type=job_type,
+                parameters=parameters,
+                job_id=job_id,
+                idempotency_key=idempotency_key,
+                parent_id=parent_id,
+                expires=expires,
+                deadline=deadline,
+            )
+        )
+
+    async def create(self, new: NewJob) -> Job:
+        """Create the job, or return the one that exists in its place."""
+        created = await self.store.run(create_job(new, self.settings))
+        return await self.store.run(find_existing(new)) if created is None else created
+
+    async def get_job(self, job_id: UUID | str, user_id: object) -> Job:
+        """Read a job for its owner."""
+        return await self.store.run(operations.get_job(job_id, user_id))
+
+    async def get_job_internal(self, job_id: UUID | str) -> Job:
+        """Read a job, whoever owns it: for operators and the library itself."""
+        return await self.store.run(operations.get_job_internal(job_id))
+
+    async def list_jobs(
+        self,
+        user_id: object,
+        *,
+        status: JobStatus | str | None = None,
+        job_type: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Job]:
+        """Read one page of an owner's jobs, newest first."""
+        return await self.store.run(
+            operations.list_jobs(
+                user_id, status=status, job_type=job_type, limit=limit, cursor=cursor
+            )
+        )
+
+    async def transition_status(
+        self,
+        job_id: UUID | str,
+        target_status: JobStatus | str,
+        *,
+        progress: float | None = None,
+        error_message: str | None = None,
+        error_code: str | None = None,
+        result: object = None,
+    ) -> Job:
+        """Move a job. Atomic: of two callers that race, one moves it and the other is refused."""
+        return await self.store.run(
+            operations.transition(
+                job_id,
+                target_status,
+                progress=progress,
+                error_message=error_message,
+                error_code=error_code,
+                result=result,
+                max_result_bytes=self.settings.max_result_bytes,
+            )
+        )
+
+    async def update_progress(
+        self,
+        job_id: UUID | str,
+        progress: float,
+        *,
+        current: float | None = None,
+        total: float | None = None,
+        message: str | None = None,
+    ) -> Job:
+        """Set a processing job's progress, a percentage; what is None stays as it is."""
+        return await self.store.run(
+            operations.update_progress(
+                job_id, progress, current=current, total=total, message=message
+            )
+        )
+
+    async def mark_completed(self, job_id: UUID | str, result: object = None) -> Job:
+        """Land a job in completed; see `transition_status`."""
+        return await self.transition_status(job_id, JobStatus.COMPLETED, result=result)
+
+    async def mark_failed(
+        self, job_id: UUID | str, error_message: str, *, error_code: str | None = None
+    ) -> Job:
+        """Land a job in failed; see `transition_status`."""
+        return await self.transition_status(
+            job_id, JobStatus.FAILED, error_message=error_message, error_code=error_code
+        )
+
+    async def mark_partial(
+        self, job_id: UUID | str, result: object = None, error_message: str | None = None
+    ) -> Job:
+        """Land a job in partial; see `transition_status`."""
+        return await self.transition_status(
+            job_id, JobStatus.PARTIAL, result=result, error_message=error_message
+        )
+
+    async def create_asset(
+        self,
+        job_id: UUID | str,
+        user_id: object,
+        asset_type: str,
+        url: str,
+        storage_path: str,
+        file_size: int,
+        *,
+        content_type: str | None = None,
+        sha256: str | None = None,
+    ) -> Asset:
+        """Link a file that is stored already to its owner's job. `file_size` is in bytes."""
+        return await self.store.run(
+            operations.create_asset(
+                job_id,
+                user_id,
+                asset_type,
+                url,
+                storage_path,
+                file_size,
+                content_type=content_type,
+                sha256=sha256,
+            )
+        )
+
+    async def get_job_assets(self, job_id: UUID | str, user_id: object) -> list[Asset]:
+        """Read a job's files, for its owner; never those of a superseded attempt."""
+        return await self.store.run(operations.get_job_assets(job_id, user_id))
+
+    async def get_job_events(self, job_id: UUID | str, user_id: object) -> list[JobEvent]:
+        """Read a job's history for its owner, oldest first."""
+        return await self.store.run(operations.get_job_events(job_id, user_id))
+
+    async def get_job_items(
+        self, job_id: UUID | str, user_id: object, status: ItemStatus | str | None = None
+    ) -> list[JobItem]:
+        """Read a job's item ledger for its owner; never that of a superseded attempt."""
+        return await self.store.run(operations.get_job_items(job_id, user_id, status))
+
+    async def stats(self, user_id: object = None) -> Stats:
+        """Count the jobs of one owner, or of everybody."""
+        return await self.store.run(operations.stats(user_id))
+
+    async def wait(self, job_id: UUID | str, user_id: object, timeout: float) -> Job:  # noqa: ASYNC109 - as in JobService
+        """Wait up to `timeout` seconds for a job to land; return it as it is then."""
+        for pause in looks(timeout):
+            job = await self.get_job(job_id, user_id)
+            if job.is_terminal or pause is None:
+                break
+            await asyncio.sleep(pause)
+        return job
+
+    async def close(self) -> None:
+        """Close this process's connections; the next call opens new ones."""
+        await self.store.close()

@@ -1,0 +1,254 @@
+"""What an attempt asks the store: the take, the fenced writes, the landing, the release.
+
+Every write names the attempt that makes it; the database refuses one that no longer holds the job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from jobstate.items import Outcome
+from jobstate.operations import asset_params, log_transition, read_answer
+from jobstate.progress import Report
+from jobstate.records import Asset, Job
+from jobstate.states import ErrorCode, JobStatus
+from jobstate.store import Operation, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The right to run a job: every write of an attempt is fenced on all of it."""
+
+    job_id: UUID
+    attempt: int
+    worker_id: UUID
+
+    def params(self) -> dict[str, object]:
+        """Return the hold as the statements bind it."""
+        return {"id": self.job_id, "attempt": self.attempt, "worker_id": self.worker_id}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a task declares about being run again; written into the row at each take."""
+
+    idempotent: bool
+    max_rescues: int
+    keep_partial: bool
+    no_progress: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """The answer to a take: whether it was done, and the job after it or as it is."""
+
+    done: bool
+    lease_alive: bool
+    followups: bool
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """How a job ends."""
+
+    status: JobStatus
+    result: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    error_detail: str | None = None
+
+
+def take(
+    job_id: UUID, ticket: int, worker_id: UUID | None, pid: int, policy: Policy
+) -> Operation[Taking | None]:
+    """Take the job after the attempt that the ticket names. None: there is no such job."""
+
+    def read(rows: list[Row]) -> Taking | None:
+        if not rows:
+            return None
+        done, lease_alive, followups, *columns = rows[0]
+        job = Job.from_row(tuple(columns))
+        if done:
+            log_transition(job)
+        return Taking(done, lease_alive, followups, job)
+
+    params = {
+        "id": job_id,
+        "ticket": ticket,
+        "worker_id": worker_id,
+        "pid": pid,
+        "idempotent": policy.idempotent,
+        "max_rescues": policy.max_rescues,
+        "keep_partial": policy.keep_partial,
+        "no_progress": policy.no_progress,
+    }
+    return Operation("take", params, read)
+
+
+def land(
+    hold: Hold, landing: Landing, report: Report | None, *, followups: bool
+) -> Operation[tuple[bool, Job]]:
+    """Land the held job, with the last progress. Refused: the job as it is."""
+    last = report or Report()
+    return Operation(
+        "land",
+        {
+            **hold.params(),
+            **_ending(landing),
+            "status": landing.status,
+            "whole": landing.status is not JobStatus.FAILED,
+            "result": landing.result,
+            "progress": last.percent,
+            "current": last.current,
+            "total": last.total,
+            "progress_message": last.message,
+            "followups": followups,
+        },
+        _logged(hold.job_id),
+    )
+
+
+def land_lost(
+    job_id: UUID, worker_id: UUID, pids: list[int], landing: Landing
+) -> Operation[tuple[bool, Job]]:
+    """Land the job that a lost process of this worker holds. Refused: the job as it is."""
+    params = {"id": job_id, "worker_id": worker_id, "pids": pids, **_ending(landing)}
+    return Operation("land_lost", params, _logged(job_id))
+
+
+def release(
+    hold: Hold,
+    *,
+    message: str | None,
+    task_name: str | None,
+    queue: str | None,
+    retries: int,
+    when: Mapping[str, object],
+    publish_grace: float,
+    error_code: ErrorCode | None,
+    detail: str,
+) -> Operation[tuple[bool, Job]]:
+    """Give up the held job for a later attempt. Refused: the job as it is."""
+    params: Mapping[str, Any] = {
+        **hold.params(),
+        "message": message,
+        "task_name": task_name,
+        "queue": queue,
+        "retries": retries,
+        **when,
+        "publish_grace": publish_grace,
+        "error_code": error_code,
+        "detail": detail,
+    }
+    return Operation("release", params, read_answer(hold.job_id))
+
+
+def report_progress(hold: Hold, report: Report) -> Operation[bool | None]:
+    """Write progress. True: the job is to be cancelled. None: it is held no more."""
+    return Operation("report_progress", {**hold.params(), **report.params()}, _first_value)
+
+
+def check_held(hold: Hold) -> Operation[bool | None]:
+    """Ask about the job. True: it is to be cancelled. None: it is held no more."""
+    return Operation("check_held", hold.params(), _first_value)
+
+
+def record_items(hold: Hold, batch: Mapping[str, Outcome]) -> Operation[bool | None]:
+    """Write outcomes of items. True: the job is to be cancelled. None: it is held no more."""
+    params = {
+        **hold.params(),
+        "keys": list(batch),
+        "statuses": [outcome.status for outcome in batch.values()],
+        "labels": [outcome.label for outcome in batch.values()],
+        "messages": [outcome.message for outcome in batch.values()],
+    }
+    return Operation("record_items", params, _first_value)
+
+
+def add_asset(
+    hold: Hold,
+    asset_type: str,
+    url: str,
+    storage_path: str,
+    file_size: int,
+    *,
+    content_type: str | None,
+    sha256: str | None,
+) -> Operation[Asset | None]:
+    """Link a file to the held job. None: it is held no more."""
+    described = asset_params(asset_type, url, storage_path, file_size, content_type, sha256)
+    return Operation(
+        "add_asset",
+        {**hold.params(), **described},
+        lambda rows: Asset.from_row(rows[0]) if rows else None,
+    )
+
+
+def clear_followups(job_id: UUID) -> Operation[None]:
+    """Forget what a landed job had still to dispatch."""
+    return Operation("clear_followups", {"id": job_id}, _nothing)
+
+
+def note_published(job_id: UUID, ticket: int, republish_after: float) -> Operation[None]:
+    """Remember that a job's message went out."""
+    params = {"id": job_id, "ticket": ticket, "republish_after": republish_after}
+    return Operation("note_published", params, _nothing)
+
+
+def message_of(job_id: UUID) -> Operation[Row | None]:
+    """Read what has still to be published for a job, if anything: task name, message, ticket."""
+    return Operation("message_of", {"id": job_id}, lambda rows: rows[0] if rows else None)
+
+
+def register_worker(
+    worker_id: UUID, hostname: str, pid: int, queues: list[str], lease: float
+) -> Operation[None]:
+    """Announce a worker, with a lease of so many seconds."""
+    params = {
+        "worker_id": worker_id,
+        "hostname": hostname,
+        "pid": pid,
+        "queues": queues,
+        "lease": lease,
+    }
+    return Operation("register_worker", params, _nothing)
+
+
+def renew_lease(worker_id: UUID, lease: float) -> Operation[bool]:
+    """Prolong a worker's lease. False: the worker was buried."""
+    return Operation("renew_lease", {"worker_id": worker_id, "lease": lease}, bool)
+
+
+def end_worker(worker_id: UUID) -> Operation[None]:
+    """Note that a worker has ended."""
+    return Operation("end_worker", {"worker_id": worker_id}, _nothing)
+
+
+def _ending(landing: Landing) -> dict[str, object]:
+    return {
+        "error_code": landing.error_code,
+        "error_message": landing.error_message,
+        "error_detail": landing.error_detail,
+    }
+
+
+def _logged(job_id: UUID) -> Any:
+    answer = read_answer(job_id)
+
+    def read(rows: list[Row]) -> tuple[bool, Job]:
+        done, job = answer(rows)
+        if done:
+            log_transition(job)
+        return done, job
+
+    return read
+
+
+def _first_value(rows: list[Row]) -> bool | None:
+    return rows[0][0] if rows else None
+
+
+def _nothing(_: list[Row]) -> None:
+    return None

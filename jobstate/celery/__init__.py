@@ -1,0 +1,7 @@
+"""Everything that knows Celery: the task, its current job, the signals, the worker's keeper."""
+
+from jobstate.celery.current import CurrentJob, current_job
+from jobstate.celery.install import JobState, install
+from jobstate.celery.task import JobTask
+
+__all__ = ["CurrentJob", "JobState", "JobTask", "current_job", "install"]

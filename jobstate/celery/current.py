@@ -1,0 +1,166 @@
+"""What a task's body sees of its job."""
+
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from jobstate import attempts
+from jobstate.celery.attempt import Attempt, current_attempt
+from jobstate.errors import LeaseLost
+from jobstate.items import ItemCounts, Key
+from jobstate.records import Asset
+
+T = TypeVar("T")
+
+
+class CurrentJob:
+    """The job whose body runs here: what is recorded of it, and how to report on it.
+
+    Once the job was cancelled or taken away, reporting raises `JobCancelled` or `LeaseLost`: let
+    them leave the body.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        job = attempt.job
+        self.id: UUID = job.id
+        self.user_id: UUID | int | str = job.user_id
+        self.job_type: str = job.job_type
+        self.parameters: Any = job.parameters
+        self.attempt: int = job.attempt
+        self.retries: int = job.retries
+        self.parent_id: UUID | None = job.parent_id
+
+    def __repr__(self) -> str:
+        """Name the job and the attempt."""
+        return f"<CurrentJob {self.id} attempt {self.attempt}>"
+
+    def progress(
+        self,
+        percent: float | None = None,
+        *,
+        current: float | None = None,
+        total: float | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Report progress. Cheap: most calls only remember it.
+
+        Written at most every `jobstate_progress_interval`, and once more when the job lands.
+        A database that is away costs a log line, never the body.
+
+        Args:
+            percent: 0 to 100; worked out from `current` and `total` where it is missing.
+            current: How much is done, in any unit.
+            total: How much there is to do, in the same unit.
+            message: What the job is doing, for its owner.
+
+        Raises:
+            InvalidValueError: A number is out of range, not finite or no number.
+            JobCancelled: The job was cancelled.
+            LeaseLost: The job was taken away.
+        """
+        self._attempt.progress.report(percent, current, total, message)
+        self._attempt.raise_if_cancelled()
+
+    def track(
+        self, iterable: Iterable[T], total: float | None = None, message: str | None = None
+    ) -> Iterator[T]:
+        """Yield the items, and report how many are done. Without `total`, their ``len`` is used.
+
+        Raises:
+            JobCancelled: The job was cancelled.
+            LeaseLost: The job was taken away.
+        """
+        if total is None and isinstance(iterable, Sized):
+            total = len(iterable)
+        self.progress(current=0, total=total, message=message)
+        for done, item in enumerate(iterable, start=1):
+            yield item
+            self.progress(current=done)
+
+    @contextmanager
+    def item(self, key: Key, label: str | None = None) -> Iterator[None]:
+        """Record the block as one item: an exception is its failure, and is swallowed.
+
+        Some items failed: the job lands in partial. All failed: in failed. The last outcome of a
+        key wins. What is raised to end the body (`JobFailed`, Celery's ``Retry``, ``Ignore`` and
+        ``Reject``, a soft time limit) leaves the block.
+
+        Raises:
+            InvalidValueError: The key is no JSON scalar, or too long.
+            JobCancelled: The job was cancelled.
+            LeaseLost: The job was taken away.
+        """
+        with self._attempt.items.item(key, label):
+            yield
+        self._attempt.raise_if_cancelled()
+
+    def skip(self, key: Key, reason: str) -> None:
+        """Record one item as skipped.
+
+        Raises:
+            InvalidValueError: The key is no JSON scalar, or too long.
+            JobCancelled: The job was cancelled.
+            LeaseLost: The job was taken away.
+        """
+        self._attempt.items.skip(key, reason)
+        self._attempt.raise_if_cancelled()
+
+    @property
+    def items(self) -> ItemCounts:
+        """How many items succeeded, failed and were skipped in this attempt."""
+        return self._attempt.items.counts
+
+    def add_asset(
+        self,
+        asset_type: str,
+        *,
+        url: str,
+        storage_path: str,
+        file_size: int,
+        content_type: str | None = None,
+        sha256: str | None = None,
+    ) -> Asset:
+        """Link a file that the task has stored itself. `file_size` is in bytes.
+
+        Raises:
+            InvalidValueError: A value cannot be stored.
+            LeaseLost: The job was taken away; nothing was linked.
+            StoreUnavailable: The database cannot be reached.
+        """
+        hold = self._attempt.hold
+        asset = self._attempt.runtime.service.store.run(
+            attempts.add_asset(
+                hold,
+                asset_type,
+                url,
+                storage_path,
+                file_size,
+                content_type=content_type,
+                sha256=sha256,
+            )
+        )
+        if asset is None:
+            raise LeaseLost(hold.job_id, hold.attempt)
+        return asset
+
+    def check(self) -> None:
+        """Ask the database now whether to go on.
+
+        Raises:
+            JobCancelled: The job was cancelled.
+            LeaseLost: The job was taken away.
+            StoreUnavailable: The database cannot be reached.
+        """
+        self._attempt.check()
+
+
+def current_job() -> CurrentJob | None:
+    """Return the job whose body runs here, or None outside of one.
+
+    Works anywhere below the body: in functions it calls, in async code, and in threads that run
+    in a copy of its context.
+    """
+    attempt = current_attempt()
+    return None if attempt is None else CurrentJob(attempt)

@@ -1,0 +1,151 @@
+"""From a call to a queued job: who owns it, what is recorded, insert, publish."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+
+from jobstate.celery.attempt import current_attempt
+from jobstate.celery.publish import Message
+from jobstate.celery.runtime import Runtime
+from jobstate.creation import NewJob, When, create_job, find_existing
+from jobstate.errors import InvalidValueError, OwnerRequired
+from jobstate.records import Job
+from jobstate.store import after_commit, driver_connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A task that is to run as a job. `body` is its function, where it is known here."""
+
+    message: Message
+    job_type: str
+    user_id: object
+    body: Callable[..., Any] | None = None
+    redact: Sequence[str] = ()
+    task_id: UUID | str | None = None
+    idempotency_key: str | None = None
+    parent_id: UUID | str | None = None
+    deadline: When | None = None
+
+
+def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
+    """Create the job and publish its message after the commit.
+
+    With `connection`, the insert is a part of the caller's transaction.
+
+    Raises:
+        InvalidValueError: Something cannot be stored; nothing was.
+        StoreUnavailable: The database cannot be reached; nothing was stored.
+    """
+    new = new_job(runtime, call)
+    store = runtime.service.store
+    within = None if connection is None else driver_connection(connection)
+    created = store.run(create_job(new, runtime.settings), within)
+    if created is None:
+        return store.run(find_existing(new), within)
+    if connection is None:
+        runtime.publish(created.id, 0, call.message, eta=new.eta, expires=new.expires)
+    else:
+        after_commit(connection, lambda: runtime.publish_stored(created.id))
+    return created
+
+
+def new_job(runtime: Runtime, call: Call, *, publishable: bool = True) -> NewJob:
+    """Describe the row of a call; without its message when nobody will have to publish it."""
+    app, options = runtime.app, call.message.options
+    return NewJob(
+        user_id=call.user_id,
+        job_type=call.job_type,
+        parameters=parameters_of(call),
+        job_id=call.task_id,
+        task_name=call.message.task_name,
+        queue=queue_of(app, call.message),
+        message=call.message.encode() if publishable else None,
+        eta=moment_of(app, options, "eta", "countdown"),
+        expires=moment_of(app, options, "expires"),
+        deadline=call.deadline,
+        idempotency_key=call.idempotency_key,
+        parent_id=call.parent_id or _surrounding("id"),
+    )
+
+
+def owner_of(runtime: Runtime, user_id: object, subject: str) -> object:
+    """Return the owner: the one given, else the surrounding job's, else the system's.
+
+    Raises:
+        OwnerRequired: There is none.
+    """
+    for candidate in (user_id, _surrounding("user_id"), runtime.settings.system_user_id):
+        if candidate is not None:
+            return candidate
+    raise OwnerRequired(subject)
+
+
+def moment_of(app: Celery, options: Mapping[str, Any], *names: str) -> When | None:
+    """Return the first of these options that is set, as an aware time or a distance in seconds.
+
+    Raises:
+        InvalidValueError: It is text that is no ISO 8601 time.
+    """
+    found = next((options[name] for name in names if options.get(name) is not None), None)
+    if isinstance(found, str):
+        try:
+            found = datetime.fromisoformat(found)
+        except ValueError:
+            raise InvalidValueError(
+                f"The time {found!r} of option {names[0]} is malformed: it must be ISO 8601. "
+                "Pass an aware datetime, or seconds."
+            ) from None
+    if isinstance(found, datetime) and found.tzinfo is None:
+        # Celery reads a naive time in the app's time zone; so does this.
+        found = found.replace(tzinfo=app.timezone)
+    return found
+
+
+def queue_of(app: Celery, message: Message) -> str:
+    """Work out the name of the queue that Celery will route the message to."""
+    task = app.tasks.get(message.task_name)
+    route = app.amqp.router.route(
+        dict(message.options), message.task_name, message.args, message.kwargs, task
+    )
+    queue = route.get("queue") or route.get("routing_key")
+    return str(getattr(queue, "name", queue) or app.conf.task_default_queue)
+
+
+def parameters_of(call: Call) -> dict[str, Any]:
+    """Return the arguments by name, without those that are not to be recorded."""
+    args, kwargs = call.message.args, call.message.kwargs
+    named = {**({"args": list(args)} if args else {}), **kwargs}
+    if call.body is not None:
+        # The body itself refuses arguments that do not fit; they are recorded as they came.
+        with suppress(TypeError):
+            named = _bind(call.body, args, kwargs)
+    return {name: value for name, value in named.items() if name not in call.redact}
+
+
+def _bind(
+    body: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    signature = _signature(body)
+    named = dict(signature.bind(*args, **kwargs).arguments)
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            named |= named.pop(name, {})
+    return named
+
+
+@lru_cache(maxsize=1024)
+def _signature(body: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(body)
+
+
+def _surrounding(name: str) -> Any:
+    attempt = current_attempt()
+    return None if attempt is None else getattr(attempt.job, name)

@@ -1,0 +1,313 @@
+"""The base of every task that runs as a job."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from celery import Task
+from celery.exceptions import Ignore, Reject, Retry
+from celery.result import AsyncResult
+
+from jobstate.attempts import Policy
+from jobstate.celery.attempt import Attempt, Grip, current_attempt
+from jobstate.celery.current import CurrentJob, current_job
+from jobstate.celery.enqueue import Call, moment_of, new_job, owner_of, queue_of, submit
+from jobstate.celery.publish import OWNER, TICKET, Message
+from jobstate.celery.runtime import Runtime, runtime_of
+from jobstate.celery.start import Delivery, Landed, delivery_of, eager_worker, start
+from jobstate.creation import NewJob, When
+from jobstate.errors import JobCancelled, JobFailed, JobNotFound, LeaseLost, OwnerRequired
+from jobstate.records import Job
+
+_ENDINGS = (JobCancelled, JobFailed, LeaseLost)
+_OWN_OPTIONS = ("user_id", "idempotency_key", "parent_job", "deadline")
+
+
+class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
+    """A task whose every call is a job: a row in Postgres that always lands.
+
+    Use it as ``base=`` of a task, or as ``task_cls=`` of an app. With `job_track` off, the task
+    is a plain Celery task.
+    """
+
+    abstract = True
+
+    job_track: bool = True
+    """Whether calls of this task are jobs."""
+
+    job_type: str | None = None
+    """What its jobs are called; the task's name unless given."""
+
+    job_keep_partial: bool = False
+    """Whether an interrupted job keeps what it has done, and lands in partial."""
+
+    job_no_progress: float | timedelta | None = None
+    """How long a running job may go without progress before it fails, in seconds."""
+
+    job_deadline: float | timedelta | None = None
+    """How long after enqueueing a job must have landed, in seconds."""
+
+    job_max_rescues: int | None = None
+    """How often a job is run again after its worker was lost; None: `jobstate_max_rescues`."""
+
+    job_redact: Sequence[str] = ()
+    """Names of arguments that are not recorded in `parameters`.
+
+    The stored message has them until the job lands, so that it can be published again.
+    """
+
+    @property
+    def job(self) -> CurrentJob:
+        """The job whose body runs here.
+
+        Raises:
+            RuntimeError: No body of a job runs here.
+        """
+        if (job := current_job()) is None:
+            raise RuntimeError(
+                f"Task {self.name} has no job here: it was called directly, or is not tracked. "
+                "Enqueue it, or run it with apply()."
+            )
+        return job
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take the job, run the body, land the job."""
+        surrounding = current_attempt()
+        nested = surrounding is not None and str(surrounding.job.id) == self.request.id
+        if not self._is_job() or self.request.called_directly or nested:
+            return super().__call__(*args, **kwargs)
+        runtime = runtime_of(self.app)
+        started = start(runtime, self._delivery(runtime, args, kwargs))
+        if isinstance(started, Landed):
+            return started.result
+        started.begin()
+        return self._run_body(started, args, kwargs)
+
+    def enqueue(self, *args: Any, user_id: object, connection: object = None, **kwargs: Any) -> Job:
+        """Create a queued job that calls the task with these arguments, and publish it.
+
+        See `enqueue_with` for what is guaranteed and raised.
+        """
+        return self.enqueue_with(args, kwargs, user_id=user_id, connection=connection)
+
+    def enqueue_with(
+        self,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        user_id: object,
+        connection: object = None,
+        idempotency_key: str | None = None,
+        parent_id: UUID | str | None = None,
+        deadline: When | None = None,
+        task_id: UUID | str | None = None,
+        **celery_options: Any,
+    ) -> Job:
+        """Create a queued job and publish it after its commit.
+
+        Args:
+            args: The task's positional arguments.
+            kwargs: The task's keyword arguments.
+            user_id: The owner.
+            connection: A SQLAlchemy Session or Connection: the job is created in its transaction.
+                A Session publishes after its commit; with a Connection, call `publish` then.
+            idempotency_key: The same key of the same user and job type returns the first job.
+            parent_id: The job that this one belongs to; the surrounding job unless given.
+            deadline: When the job must have landed: a time, or seconds from now.
+            task_id: The id of the job; a new one unless given.
+            celery_options: Celery's own: ``queue``, ``countdown``, ``priority``, ``link``...
+
+        Raises:
+            OwnerRequired: `user_id` is None.
+            InvalidValueError: Something cannot be stored; nothing was.
+            StoreUnavailable: The database cannot be reached; nothing was stored.
+            TypeError: The arguments do not fit the task.
+        """
+        if user_id is None:
+            raise OwnerRequired(f"The job of task {self.name}")
+        options = {
+            "user_id": user_id,
+            "idempotency_key": idempotency_key,
+            "parent_job": parent_id,
+            "deadline": deadline,
+        }
+        return self._submit(args, kwargs or {}, task_id, {**options, **celery_options}, connection)
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        shadow: str | None = None,
+        **options: Any,
+    ) -> AsyncResult:
+        """Create a queued job and publish it: Celery's call, with ``user_id`` as an option.
+
+        Without one, the owner is the surrounding job's, else `jobstate_system_user_id`. Called
+        with the running job's own id, as by a retry, it releases the job for its next attempt.
+
+        Raises:
+            OwnerRequired: There is no owner.
+            InvalidValueError: Something cannot be stored; nothing was.
+            StoreUnavailable: The database cannot be reached; nothing was stored.
+        """
+        options |= {"link": link, "link_error": link_error, "shadow": shadow}
+        if not self._is_job() or self.app.conf.task_always_eager:
+            return super().apply_async(args, kwargs, task_id, producer, **options)
+        attempt = current_attempt()
+        if attempt is not None and task_id == str(attempt.job.id):
+            self._run_again(attempt, args or (), kwargs or {}, options)
+        else:
+            task_id = str(self._submit(args or (), kwargs or {}, task_id, options, None).id)
+        return self.AsyncResult(task_id)
+
+    def apply(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        user_id: object = None,
+        **options: Any,
+    ) -> Any:
+        """Run the task here and now, as a job like in a worker."""
+        if not self._is_job():
+            return super().apply(args, kwargs, task_id=task_id, **options)
+        runtime = runtime_of(self.app)
+        job = self._eager_job(runtime, args or (), kwargs or {}, task_id, user_id)
+        headers = {**(options.pop("headers", None) or {}), TICKET: job.attempt}
+        with eager_worker(runtime):
+            return super().apply(args, kwargs, task_id=str(job.id), headers=headers, **options)
+
+    def retry(self, *args: Any, exc: BaseException | None = None, **options: Any) -> Any:
+        """Release the job, and have it run again later; see Celery's ``Task.retry``."""
+        if isinstance(exc, _ENDINGS):
+            raise exc
+        attempt = current_attempt()
+        if attempt is None:
+            return super().retry(*args, exc=exc, **options)
+        attempt.retry_error = exc
+        try:
+            return super().retry(*args, exc=exc, **options)
+        except (Ignore, Reject, Retry):
+            raise
+        except Exception as error:
+            attempt.exhausted_by = error
+            raise
+
+    def _run_body(self, attempt: Attempt, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        try:
+            value = self.run(*args, **kwargs)
+        except LeaseLost as error:
+            raise Ignore(str(error)) from error
+        except (Ignore, Reject, Retry):
+            raise
+        except Exception:
+            if attempt.grip is Grip.HELD:
+                raise
+            raise Ignore(f"Job {attempt.job.id} was given up by its body.") from None
+        except BaseException as error:
+            # In a pool process the main process will know why, and lands the job.
+            if not attempt.runtime.seat.in_pool_process:
+                attempt.fail(error)
+            raise
+        return attempt.succeed(value)
+
+    def _run_again(
+        self,
+        attempt: Attempt,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> None:
+        message = self._message(args, kwargs, options)
+        attempt.run_again(
+            message,
+            queue=queue_of(self.app, message),
+            eta=moment_of(self.app, options, "eta", "countdown"),
+            expires=moment_of(self.app, options, "expires"),
+            retries=options.get("retries", 0),
+        )
+
+    def _submit(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        task_id: UUID | str | None,
+        options: dict[str, Any],
+        connection: object,
+    ) -> Job:
+        if self.typing:
+            self.__header__(*args, **kwargs)
+        runtime = runtime_of(self.app)
+        return submit(runtime, self._call(runtime, args, kwargs, task_id, options), connection)
+
+    def _call(
+        self,
+        runtime: Runtime,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        task_id: UUID | str | None,
+        options: dict[str, Any],
+    ) -> Call:
+        given = {name: options.pop(name, None) for name in _OWN_OPTIONS}
+        return Call(
+            message=self._message(args, kwargs, options),
+            job_type=self.job_type or self.name,
+            user_id=owner_of(runtime, given["user_id"], f"The job of task {self.name}"),
+            body=self.run,
+            redact=self.job_redact,
+            task_id=task_id,
+            idempotency_key=given["idempotency_key"],
+            parent_id=given["parent_job"],
+            deadline=self.job_deadline if given["deadline"] is None else given["deadline"],
+        )
+
+    def _message(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Message:
+        said = {name: value for name, value in options.items() if value is not None}
+        return Message(self.name, args, kwargs, {**self._get_exec_options(), **said})
+
+    def _eager_job(
+        self,
+        runtime: Runtime,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        task_id: str | None,
+        user_id: object,
+    ) -> Job:
+        """Create the job of an eager run, or find the one that an eager retry goes on with."""
+        with suppress(JobNotFound):
+            if task_id is not None:
+                return runtime.service.get_job_internal(task_id)
+        call = self._call(runtime, args, kwargs, task_id, {"user_id": user_id})
+        return runtime.service.create(new_job(runtime, call, publishable=False))
+
+    def _delivery(
+        self, runtime: Runtime, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Delivery:
+        def adopted() -> NewJob:
+            owner = (self.request.headers or {}).get(OWNER)
+            call = self._call(runtime, args, kwargs, self.request.id, {"user_id": owner})
+            return new_job(runtime, call, publishable=False)
+
+        no_progress = self.job_no_progress
+        if isinstance(no_progress, timedelta):
+            no_progress = no_progress.total_seconds()
+        rescues = self.job_max_rescues
+        policy = Policy(
+            idempotent=bool(self.acks_late),
+            max_rescues=runtime.settings.max_rescues if rescues is None else rescues,
+            keep_partial=self.job_keep_partial,
+            no_progress=no_progress,
+        )
+        return delivery_of(runtime, self, policy, adopted)
+
+    def _is_job(self) -> bool:
+        # `task_cls=JobTask` makes the base of Celery's own tasks this class too.
+        return self.job_track and not self.name.startswith("celery.")

@@ -1,0 +1,97 @@
+"""How a job comes to be: the checks and the insert that every way of enqueueing shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from jobstate.errors import InvalidValueError
+from jobstate.records import Job
+from jobstate.settings import Settings
+from jobstate.store import Operation, Row
+from jobstate.values import check_text, new_id_of, optional_text, owner_text, to_json
+
+When = datetime | timedelta | float
+"""A moment, or how far it is from now: seconds or a `timedelta`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """A job that is to be created."""
+
+    user_id: object
+    job_type: str
+    parameters: object = None
+    job_id: UUID | str | None = None
+    task_name: str | None = None
+    queue: str | None = None
+    message: str | None = None
+    eta: When | None = None
+    expires: When | None = None
+    deadline: When | None = None
+    idempotency_key: str | None = None
+    parent_id: UUID | str | None = None
+    retry_of: UUID | str | None = None
+    id: UUID = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Settle the id before anything is written, so that a lost answer can be asked again."""
+        object.__setattr__(self, "id", uuid4() if self.job_id is None else new_id_of(self.job_id))
+
+
+def create_job(new: NewJob, settings: Settings) -> Operation[Job | None]:
+    """Insert a job. None: its id or its idempotency key is there already; see `find_existing`."""
+    parameters = {} if new.parameters is None else new.parameters
+    params: dict[str, Any] = {
+        **_identity(new),
+        "task_name": optional_text(new.task_name, "task name"),
+        "queue": optional_text(new.queue, "queue"),
+        "parameters": to_json(parameters, "parameters", settings.max_parameters_bytes),
+        "message": new.message,
+        # Without a message there is nothing to publish, and so nothing to look after.
+        "publish_grace": None if new.message is None else settings.publish_grace,
+        "parent_id": None if new.parent_id is None else new_id_of(new.parent_id),
+        "retry_of": None if new.retry_of is None else new_id_of(new.retry_of),
+        **moment("eta", "countdown", new.eta),
+        **moment("expires_at", "expires_in", new.expires),
+        **moment("deadline_at", "deadline_in", new.deadline),
+    }
+    return Operation("create_job", params, lambda rows: Job.from_row(rows[0]) if rows else None)
+
+
+def find_existing(new: NewJob) -> Operation[Job]:
+    """Read the job that kept `new` from being created, which is the answer to creating it again."""
+
+    def read(rows: list[Row]) -> Job:
+        if not rows or not rows[0][0]:
+            raise InvalidValueError(
+                f"Job id {new.id} is taken: another job has it. "
+                "Leave job_id or task_id out, and a new one is chosen."
+            )
+        return Job.from_row(rows[0][1:])
+
+    return Operation("find_existing", _identity(new), read)
+
+
+def _identity(new: NewJob) -> Mapping[str, object]:
+    return {
+        "id": new.id,
+        "user_id": owner_text(new.user_id, f"The job {new.job_type}"),
+        "job_type": check_text(new.job_type, "job type"),
+        "idempotency_key": optional_text(new.idempotency_key, "idempotency key"),
+    }
+
+
+def moment(at: str, distance: str, when: When | None) -> Mapping[str, object]:
+    """Bind a moment by the caller's clock, or a distance that the database adds to its own."""
+    if isinstance(when, timedelta):
+        when = when.total_seconds()
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise InvalidValueError(
+                f"The time {when} has no time zone: it could mean several moments. "
+                "Use datetime.now(UTC) or another aware time."
+            )
+        return {at: when, distance: None}
+    return {at: None, distance: when}

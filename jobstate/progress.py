@@ -1,0 +1,88 @@
+"""Progress reports, coalesced: a body may report a million times, the database hears of few."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from jobstate.values import check_amount, check_progress, mend_text, percent_of
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is known of a job's progress; None where nothing was said."""
+
+    percent: int | None = None
+    current: float | None = None
+    total: float | None = None
+    message: str | None = None
+
+    def params(self) -> dict[str, object]:
+        """Return the report as the statements bind it."""
+        return {
+            "progress": self.percent,
+            "current": self.current,
+            "total": self.total,
+            "message": self.message,
+        }
+
+
+class Progress:
+    """Keeps the latest report, and writes it at most once in an interval.
+
+    Args:
+        write: Writes a report; whatever it raises leaves the body's call.
+        interval: The shortest time between two writes, in seconds.
+    """
+
+    def __init__(self, write: Callable[[Report], None], interval: float) -> None:
+        self._write = write
+        self._interval = interval
+        self._latest = Report()
+        self._written = self._latest
+        self._due_at = 0.0
+        self._lock = Lock()
+
+    @property
+    def unwritten(self) -> Report | None:
+        """The latest report, unless it was written already; a landing takes it along."""
+        return None if self._latest is self._written else self._latest
+
+    def report(
+        self,
+        percent: float | None,
+        current: float | None,
+        total: float | None,
+        message: str | None,
+    ) -> None:
+        """Remember what is not None, work out the percentage, and write if it is time.
+
+        Raises:
+            InvalidValueError: A number is negative, not finite or no number; nothing changes.
+        """
+        latest = self._latest
+        current = latest.current if current is None else check_amount(current, "current amount")
+        total = latest.total if total is None else check_amount(total, "total amount")
+        whole = percent_of(current, total) if percent is None else check_progress(percent)
+        self._latest = replace(
+            latest,
+            percent=latest.percent if whole is None else whole,
+            current=current,
+            total=total,
+            message=latest.message if message is None else mend_text(str(message)),
+        )
+        if time.monotonic() >= self._due_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the latest report, unless another thread is just writing."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            report = self._latest
+            if report is not self._written:
+                self._due_at = time.monotonic() + self._interval
+                self._write(report)
+                self._written = report
+        finally:
+            self._lock.release()

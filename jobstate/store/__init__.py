@@ -1,0 +1,21 @@
+"""Postgres: the statements, and the two ways to run them. Nothing above imports a driver."""
+
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from jobstate.store.aio import AsyncStore
+from jobstate.store.callers import after_commit, driver_connection
+from jobstate.store.queries import Operation, Row
+from jobstate.store.sync import Store, Transaction
+
+__all__ = [
+    "AsyncEngine",
+    "AsyncStore",
+    "Engine",
+    "Operation",
+    "Row",
+    "Store",
+    "Transaction",
+    "after_commit",
+    "driver_connection",
+]

@@ -1,0 +1,66 @@
+"""Turns what the driver raises into the errors of jobstate."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import sqlalchemy.exc
+from psycopg import errors
+
+from jobstate.errors import InvalidValueError, JobStateError, SchemaMismatch, StoreUnavailable
+
+_SCHEMA = (
+    errors.InvalidSchemaName,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+    errors.UndefinedTable,
+)
+_UNAVAILABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.ReadOnlySqlTransaction,
+    sqlalchemy.exc.TimeoutError,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the library's error for one of the driver's, with the driver's as its cause."""
+    try:
+        yield
+    except sqlalchemy.exc.DBAPIError as error:
+        cause = error.orig if isinstance(error.orig, Exception) else error
+        raise (_meaning(cause) or error) from cause
+    except (psycopg.Error, sqlalchemy.exc.TimeoutError) as error:
+        if meaning := _meaning(error):
+            raise meaning from error
+        raise
+
+
+def _meaning(error: Exception) -> JobStateError | None:
+    if isinstance(error, _SCHEMA):
+        return SchemaMismatch(
+            f"The jobstate schema does not fit: {_first_line(error)}. "
+            "This version needs its own tables. Run: jobstate migrate"
+        )
+    if isinstance(error, _UNAVAILABLE):
+        return StoreUnavailable(
+            f"The jobs database did not answer: {_first_line(error)}. "
+            "Check that Postgres runs and that jobstate_database_url is right."
+        )
+    if isinstance(error, errors.ForeignKeyViolation):
+        return InvalidValueError(
+            f"The user does not exist: {error.diag.message_detail or _first_line(error)} "
+            "A job belongs to a row of the users table. Create the user first."
+        )
+    if isinstance(error, psycopg.DataError):
+        return InvalidValueError(
+            f"Postgres refused a value: {_first_line(error)}. User ids must have the type that "
+            "was chosen with jobstate migrate --user-id-type, and numbers must fit their columns."
+        )
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

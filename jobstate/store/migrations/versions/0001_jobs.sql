@@ -1,0 +1,184 @@
+-- name: jobs
+create table {schema}.jobs (
+    id uuid primary key,
+    user_id {user_id_type} not null {user_id_reference},
+    job_type text not null,
+    task_name text,
+    queue text,
+    status text not null default 'queued',
+    progress smallint not null default 0,
+    progress_current double precision,
+    progress_total double precision,
+    progress_message text,
+    progress_at timestamptz,
+    parameters jsonb not null default '{}',
+    result jsonb,
+    error_code text,
+    error_message text,
+    error_detail jsonb,
+    items_succeeded integer not null default 0,
+    items_failed integer not null default 0,
+    items_skipped integer not null default 0,
+    attempt integer not null default 0,
+    worker_id uuid,
+    pid integer,
+    retries integer not null default 0,
+    rescues integer not null default 0,
+    retry_at timestamptz,
+    eta timestamptz,
+    expires_at timestamptz,
+    deadline_at timestamptz,
+    cancel_requested_at timestamptz,
+    next_check_at timestamptz,
+    message jsonb,
+    published_at timestamptz,
+    publishes integer not null default 0,
+    followups_pending boolean not null default false,
+    idempotent boolean not null default false,
+    max_rescues integer,
+    keep_partial boolean not null default false,
+    no_progress double precision,
+    idempotency_key text,
+    parent_id uuid,
+    retry_of uuid,
+    created_at timestamptz not null default clock_timestamp(),
+    started_at timestamptz,
+    updated_at timestamptz not null default clock_timestamp(),
+    completed_at timestamptz,
+    constraint jobs_status_known
+        check (status in ('queued', 'processing', 'completed', 'failed', 'partial')),
+    constraint jobs_progress_percent check (progress between 0 and 100),
+    constraint jobs_terminal_has_completed_at
+        check ((status in ('completed', 'failed', 'partial')) = (completed_at is not null)),
+    constraint jobs_queued_has_no_attempt check (status <> 'queued' or attempt = 0),
+    constraint jobs_terminal_is_not_held check (completed_at is null or worker_id is null),
+    constraint jobs_only_processing_is_held check (worker_id is null or status = 'processing'),
+    constraint jobs_counts_not_negative check (
+        least(attempt, retries, rescues, publishes, items_succeeded, items_failed, items_skipped) >= 0
+    )
+) with (fillfactor = 85);
+
+-- name: jobs_owner
+create index jobs_owner on {schema}.jobs (user_id, created_at desc, id desc);
+
+-- name: jobs_owner_status
+create index jobs_owner_status on {schema}.jobs (user_id, status);
+
+-- name: jobs_idempotency
+create unique index jobs_idempotency on {schema}.jobs (user_id, job_type, idempotency_key)
+    where idempotency_key is not null;
+
+-- name: jobs_due
+create index jobs_due on {schema}.jobs (next_check_at)
+    where completed_at is null or followups_pending;
+
+-- name: jobs_held
+create index jobs_held on {schema}.jobs (worker_id) where worker_id is not null;
+
+-- name: jobs_parent
+create index jobs_parent on {schema}.jobs (parent_id) where parent_id is not null;
+
+-- name: assets
+create table {schema}.assets (
+    id uuid primary key,
+    job_id uuid not null references {schema}.jobs (id) on delete cascade,
+    user_id {user_id_type} not null,
+    attempt integer not null,
+    asset_type text not null,
+    url text not null,
+    storage_path text not null,
+    file_size bigint not null,
+    content_type text,
+    sha256 text,
+    created_at timestamptz not null default clock_timestamp(),
+    stored_at timestamptz,
+    constraint assets_file_size_not_negative check (file_size >= 0)
+);
+
+-- name: assets_job
+create index assets_job on {schema}.assets (job_id);
+
+-- name: job_items
+create table {schema}.job_items (
+    job_id uuid not null references {schema}.jobs (id) on delete cascade,
+    key text not null,
+    attempt integer not null,
+    status text not null,
+    label text,
+    error_message text,
+    at timestamptz not null default clock_timestamp(),
+    primary key (job_id, key),
+    constraint job_items_status_known check (status in ('succeeded', 'failed', 'skipped'))
+);
+
+-- name: job_events
+create table {schema}.job_events (
+    id bigint generated always as identity primary key,
+    job_id uuid not null references {schema}.jobs (id) on delete cascade,
+    at timestamptz not null default clock_timestamp(),
+    event text not null,
+    from_status text,
+    to_status text,
+    attempt integer not null,
+    worker_id uuid,
+    error_code text,
+    detail jsonb
+);
+
+-- name: job_events_job
+create index job_events_job on {schema}.job_events (job_id, id);
+
+-- name: workers
+create table {schema}.workers (
+    id uuid primary key,
+    hostname text not null,
+    pid integer not null,
+    queues text[] not null default '{}',
+    started_at timestamptz not null default clock_timestamp(),
+    heartbeat_at timestamptz not null default clock_timestamp(),
+    lease_until timestamptz not null,
+    dead_at timestamptz
+);
+
+-- name: sweeps
+create table {schema}.sweeps (
+    singleton boolean primary key default true check (singleton),
+    last_seen_at timestamptz not null,
+    up_since timestamptz not null
+);
+
+-- name: record_transition
+create function {schema}.record_transition() returns trigger language plpgsql as $$
+declare
+    before text := case when tg_op = 'UPDATE' then old.status end;
+begin
+    if (coalesce(before, ''), new.status) not in (
+        ('', 'queued'), ('queued', 'processing'),
+        ('processing', 'completed'), ('processing', 'partial'), ('processing', 'failed')
+    ) then
+        raise exception using
+            errcode = 'check_violation',
+            schema = '{schema_name}', table = 'jobs', column = 'status',
+            constraint = 'jobs_valid_transition',
+            message = format('Job %s cannot become %s: %s', new.id, new.status,
+                             coalesce('it is ' || before, 'a new job must be queued')),
+            hint = 'queued -> processing -> completed, partial or failed; nothing else is legal.';
+    end if;
+    insert into {schema}.job_events
+        (job_id, event, from_status, to_status, attempt, worker_id, error_code)
+    values
+        (new.id, 'transition', before, new.status, new.attempt,
+         case when tg_op = 'UPDATE' then coalesce(new.worker_id, old.worker_id) end,
+         new.error_code);
+    return null;
+end
+$$;
+
+-- name: jobs_inserted
+create trigger jobs_inserted after insert on {schema}.jobs
+    for each row execute function {schema}.record_transition();
+
+-- name: jobs_moved
+create trigger jobs_moved after update on {schema}.jobs
+    for each row when (old.status is distinct from new.status)
+    execute function {schema}.record_transition();

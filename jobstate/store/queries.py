@@ -1,0 +1,49 @@
+"""Loads the named statements of a ``.sql`` file, and binds one to its parameters."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+Row = tuple[Any, ...]
+
+_SECTION = re.compile(r"^-- (name|fragment): (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
+_PARAMETER = re.compile(r"(?<!:):([a-z]\w*)")
+_PASTE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One call of a statement: its name, its parameters, and how to read what it answers.
+
+    `read` turns the rows into the result, or raises the error that they stand for.
+    """
+
+    statement: str
+    params: Mapping[str, Any]
+    read: Callable[[list[Row]], T]
+
+
+def sections(source: Traversable, values: Mapping[str, str]) -> dict[str, str]:
+    """Read the named statements of a file, with ``{name}`` replaced by fragments and `values`."""
+    pieces = _SECTION.split(source.read_text(encoding="utf-8"))[1:]
+    known = dict(values)
+    statements: dict[str, str] = {}
+    for kind, name, body in zip(pieces[0::3], pieces[1::3], pieces[2::3], strict=True):
+        text = _COMMENT.sub("", body).strip().removesuffix(";")
+        text = _PASTE.sub(lambda match: known[match[1]], text)
+        (known if kind == "fragment" else statements)[name] = text
+    return statements
+
+
+@cache
+def load_queries(schema: str) -> Mapping[str, str]:
+    """Read the statements of ``queries.sql`` for one schema, in the driver's own notation."""
+    named = sections(files("jobstate.store") / "queries.sql", {"schema": f'"{schema}"'})
+    return {name: _PARAMETER.sub(r"%(\1)s", text) for name, text in named.items()}

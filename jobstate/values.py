@@ -1,0 +1,243 @@
+"""What may enter a row: every value from outside is checked here, before it reaches the database.
+
+Two attitudes. What a caller passes is checked, and refused with a clear error. What the library
+itself must write for a job to land (the text of an exception) is mended instead.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from uuid import UUID
+
+from jobstate.errors import InvalidValueError, JobNotFound, OwnerRequired
+from jobstate.states import JobStatus
+
+MAX_TEXT = 10_000
+"""Characters of a message that are kept; a longer one is cut where the library writes it."""
+
+
+def job_id_of(value: UUID | str) -> UUID:
+    """Return the id of a job that is looked up.
+
+    Raises:
+        JobNotFound: It is not a UUID, so no job has it.
+    """
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise JobNotFound(value) from None
+
+
+def new_id_of(value: UUID | str) -> UUID:
+    """Return the id that a new job or task is to have.
+
+    Raises:
+        InvalidValueError: It is not a UUID.
+    """
+    try:
+        return job_id_of(value)
+    except JobNotFound:
+        raise InvalidValueError(
+            f"Task id {value!r} is not a UUID: the task id is the job's id. "
+            "Pass a UUID or its text, or leave it out."
+        ) from None
+
+
+def owner_text(user_id: object, subject: str) -> str:
+    """Return the owner as the text that the database reads as its own type of user id.
+
+    Raises:
+        OwnerRequired: It is None.
+        InvalidValueError: It is no UUID, integer or text.
+    """
+    if user_id is None:
+        raise OwnerRequired(subject)
+    if isinstance(user_id, bool) or not isinstance(user_id, UUID | int | str):
+        raise InvalidValueError(
+            f"{subject}: user id {user_id!r} is a {type(user_id).__name__}, "
+            "but an owner is a UUID, an integer or text. Pass the user's primary key."
+        )
+    return check_text(str(user_id), "user id")
+
+
+def check_status(value: JobStatus | str) -> JobStatus:
+    """Return the status that a caller named.
+
+    Raises:
+        InvalidValueError: There is no such status.
+    """
+    try:
+        return JobStatus(value)
+    except ValueError:
+        raise InvalidValueError(
+            f"Status {value!r} is unknown: a job is {', '.join(JobStatus)}. Use JobStatus."
+        ) from None
+
+
+def check_text(text: str, name: str) -> str:
+    """Return text that Postgres can store, unchanged.
+
+    Raises:
+        InvalidValueError: It is not text, or has a NUL character or a lone surrogate.
+    """
+    if not isinstance(text, str):
+        raise InvalidValueError(
+            f"The {name} is a {type(text).__name__}: it must be text. Convert it with str()."
+        )
+    if "\x00" in text:
+        raise InvalidValueError(
+            f"There is a NUL character in the {name}, at position {text.index(chr(0))}: Postgres "
+            "cannot store one. Remove it."
+        )
+    if (position := _lone_surrogate(text)) is not None:
+        raise InvalidValueError(
+            f"There is a lone surrogate in the {name}, at position {position}: it is not valid "
+            "Unicode. Decode the text with errors='replace'."
+        )
+    return text
+
+
+def optional_text(text: str | None, name: str) -> str | None:
+    """Check text that may be missing; see `check_text`."""
+    return None if text is None else check_text(text, name)
+
+
+def mend_text(text: str) -> str:
+    """Return text that Postgres can store, whatever it was: cut, with U+FFFD for what it cannot."""
+    whole = text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass")
+    return whole.decode("utf-8", "replace")[:MAX_TEXT]
+
+
+def check_progress(progress: float) -> int:
+    """Return a percentage as it is stored: whole, rounded down.
+
+    Raises:
+        InvalidValueError: It is no number from 0 to 100.
+    """
+    number = _number(progress, "progress")
+    if not 0 <= number <= 100:  # noqa: PLR2004 - a percentage
+        raise InvalidValueError(
+            f"Progress {progress!r} is out of range: it is a percentage from 0 to 100. "
+            "Pass current= and total= to have it worked out."
+        )
+    return int(number)
+
+
+def check_amount(amount: float | None, name: str) -> float | None:
+    """Return an amount of work, unchanged.
+
+    Raises:
+        InvalidValueError: It is no finite number, or negative.
+    """
+    if amount is None:
+        return None
+    if _number(amount, name) < 0:
+        raise InvalidValueError(
+            f"The {name} {amount!r} is negative: work is counted upwards from 0. "
+            "Pass how much is done, and how much there is."
+        )
+    return amount
+
+
+def percent_of(current: float | None, total: float | None) -> int | None:
+    """Work out the percentage done, or None where it cannot be known."""
+    if current is None or not total:
+        return None
+    return int(min(100.0, 100.0 * current / total))
+
+
+def to_json(value: object, name: str, limit: int) -> str:
+    """Return `value` as JSON that Postgres can store.
+
+    Dates, times, UUIDs and decimals become text.
+
+    Args:
+        value: What to store.
+        name: What it is, for the message.
+        limit: The most it may take, in bytes of UTF-8.
+
+    Raises:
+        InvalidValueError: It is not JSON (the message names the type and where it is), holds
+            text that Postgres cannot store, or is larger than `limit`.
+    """
+    try:
+        text = json.dumps(value, default=_known, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError):
+        _explain(value, name, ())
+        raise InvalidValueError(
+            f"Cannot write the {name} as JSON: it refers to itself or is nested too deeply. "
+            "Return plain data."
+        ) from None
+    if "\\u0000" in text:
+        _explain(value, name, ())
+    if size > limit:
+        raise InvalidValueError(
+            f"Too large: {size:,} bytes of JSON in the {name}, and at most {limit:,} are stored. "
+            "Store it as an asset and keep a reference, or raise the limit in the settings."
+        )
+    return text
+
+
+def _known(value: object) -> str:
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    raise TypeError
+
+
+def _explain(value: object, name: str, path: tuple[str, ...]) -> None:
+    """Raise the error of the first thing in `value` that keeps it from being stored."""
+    where = f"{name} at {'.'.join(path)}" if path else name
+    match value:
+        case None | bool() | int():
+            return
+        case str():
+            check_text(value, where)
+        case float():
+            _number(value, where)
+        case Mapping() if len(path) < _DEEPEST:
+            for key, member in value.items():
+                if not isinstance(key, str | int | float | bool | None):
+                    raise InvalidValueError(
+                        f"The {where} has a key of type {type(key).__name__}: "
+                        "JSON keys are text. Convert it with str()."
+                    )
+                check_text(str(key), f"key of the {where}")
+                _explain(member, name, (*path, str(key)))
+        case list() | tuple() if len(path) < _DEEPEST:
+            for index, member in enumerate(value):
+                _explain(member, name, (*path, str(index)))
+        case datetime() | date() | time() | UUID() | Decimal() | Mapping() | list() | tuple():
+            return
+        case _:
+            raise InvalidValueError(
+                f"The {where} is a {type(value).__name__}: it is not JSON. "
+                "Use numbers, text, lists, mappings, dates, UUIDs or decimals."
+            )
+
+
+_DEEPEST = 50
+
+
+def _number(value: float, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidValueError(
+            f"The {name} is a {type(value).__name__}: it must be a number. Convert it with float()."
+        )
+    if not math.isfinite(value):
+        raise InvalidValueError(
+            f"The {name} is {value}: it must be a finite number. Check the division it came from."
+        )
+    return value
+
+
+def _lone_surrogate(text: str) -> int | None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return None

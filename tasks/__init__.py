@@ -1,0 +1,1 @@
+"""Four real tasks, to run and to learn from: an export, thumbnails, a report, an import."""

@@ -1,0 +1,94 @@
+"""Makes thumbnails of a folder of images."""
+
+import io
+from pathlib import Path
+from zipfile import ZipFile
+
+from PIL import Image, ImageOps
+
+import jobstate
+from tasks import files
+from workers.app import app
+
+SIZES = {"large": 1280, "medium": 480, "small": 160}  # each is made from the one before
+FORMATS = ("JPEG", "PNG", "WEBP")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+MAX_PIXELS = 50_000_000  # a few hundred MB of memory, once unpacked
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
+
+
+@app.task(base=jobstate.JobTask, bind=True, acks_late=True, job_type="thumbnails")
+def make_thumbnails(self: jobstate.JobTask, folder: str) -> dict[str, int]:
+    """Packs thumbnails of each image in a folder, in three sizes, into one zip: the asset "zip".
+
+    A broken image is recorded against that image, and the job lands partial. May run again: each
+    attempt writes to a folder of its own.
+    """
+    images = images_in(files.input_folder(folder))
+    path = files.output_path(self.job, "thumbnails.zip")
+    done = 0
+    with files.whole(path) as part, ZipFile(part, "w") as archive:
+        for image in self.job.track(images, len(images), message="Drawing thumbnails"):
+            with self.job.item(image.name):
+                for name, content in thumbnails(image).items():
+                    archive.writestr(name, content)
+                done += 1
+        if not done:
+            raise jobstate.JobFailed(
+                f"None of the {len(images)} images can be read (see the job's items). "
+                "Replace them and try again.",
+                code="no_readable_image",
+            )
+    files.link(self.job, "zip", path, "application/zip")
+    return {"images": done}
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Returns the folder's images, sorted by name.
+
+    Raises:
+        JobFailed: `no_images`.
+    """
+    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not images:
+        raise jobstate.JobFailed(
+            f"There are no images in {folder.name} (files that end in "
+            f"{', '.join(SUFFIXES)}). Put some there and try again.",
+            code="no_images",
+        )
+    return images
+
+
+def thumbnails(path: Path) -> dict[str, bytes]:
+    """Returns the image in each size, by its name in the archive: all of them or none."""
+    image, image_format = read(path)
+    made = {}
+    for size, pixels in SIZES.items():
+        image.thumbnail((pixels, pixels))
+        content = io.BytesIO()
+        image.save(content, image_format)
+        made[f"{size}/{path.name}"] = content.getvalue()
+    return made
+
+
+def read(path: Path) -> tuple[Image.Image, str]:
+    """Reads a whole image, turned the right way up, and the name of its format.
+
+    Raises:
+        ValueError: It is broken, or so large that unpacking it could exhaust the memory.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            upright = ImageOps.exif_transpose(image)
+            mode = "RGBA" if image.has_transparency_data else "RGB"
+            return upright.convert(mode), str(image.format)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{path.name} has too many pixels (at most {MAX_PIXELS:,} are unpacked). "
+            "Scale it down and try again."
+        ) from error
+    except (OSError, SyntaxError) as error:  # what Pillow raises for broken files
+        raise ValueError(
+            f"{path.name} cannot be read (a whole JPEG, PNG or WebP file is expected). "
+            "Save it again and try again."
+        ) from error

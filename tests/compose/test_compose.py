@@ -1,0 +1,78 @@
+"""What the schema of a compose file does not check."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = YAML(typ="safe").load(ROOT / "docker-compose.yml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DEPENDENCIES = [
+    (name, needed, how["condition"])
+    for name, service in SERVICES.items()
+    for needed, how in service.get("depends_on", {}).items()
+]
+ONE_SHOT = {needed for _, needed, how in DEPENDENCIES if how == "service_completed_successfully"}
+
+
+def test_the_services_are_those_that_the_example_needs() -> None:
+    assert {"postgres", "redis", "migrate", "worker", "flower"} <= set(SERVICES)
+
+
+@pytest.mark.parametrize(("name", "needed", "how"), DEPENDENCIES)
+def test_a_dependency_is_a_service_that_can_meet_its_condition(
+    name: str, needed: str, how: str
+) -> None:
+    assert needed in SERVICES, f"{name} depends on {needed}, which is no service"
+    if how == "service_healthy":
+        assert "healthcheck" in SERVICES[needed]
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_SHOT))
+def test_a_long_running_service_has_a_health_check_and_comes_back(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"]
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", sorted(ONE_SHOT))
+def test_a_one_shot_service_ends(name: str) -> None:
+    assert SERVICES[name]["restart"] in {"no", "on-failure"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_an_image_is_pinned_to_a_major_version(name: str) -> None:
+    image = SERVICES[name].get("image")
+    assert image is None or re.fullmatch(r"[a-z/]+:\d[\w.-]*", image)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_build_target_is_a_stage_of_the_dockerfile(name: str) -> None:
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    build = SERVICES[name].get("build")
+    assert build is None or build["target"] in stages
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_named_volume_is_defined(name: str) -> None:
+    volumes = (mount.split(":")[0] for mount in SERVICES[name].get("volumes", ()))
+    assert {volume for volume in volumes if not volume.startswith((".", "/"))} <= set(
+        COMPOSE["volumes"]
+    )
+
+
+def test_workers_can_be_scaled() -> None:
+    assert not {"container_name", "ports", "hostname"} & set(SERVICES["worker"])
+
+
+@pytest.mark.parametrize("name", ["migrate", "worker"])
+def test_a_service_that_keeps_jobs_knows_the_database_and_the_broker(name: str) -> None:
+    environment = SERVICES[name]["environment"]
+    assert environment["JOBSTATE_DATABASE_URL"].startswith("postgresql+psycopg://")
+    assert environment["JOBSTATE_BROKER_URL"].startswith("redis://")
+
+
+def test_keys_that_older_tools_refuse_are_absent() -> None:
+    assert not {"name", "version"} & set(COMPOSE)

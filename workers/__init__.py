@@ -1,0 +1,1 @@
+"""The Celery app of the example, and its settings."""

@@ -70,3 +70,24 @@ class ErrorCode(StrEnum):
     RESCUES_EXHAUSTED = "rescues_exhausted"
     NO_PROGRESS = "no_progress"
     DEADLINE = "deadline"
+
+    @property
+    def message(self) -> str:
+        """What the owner of the job reads, where nobody said anything better."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    ErrorCode.EXCEPTION: "The task failed unexpectedly.",
+    ErrorCode.CANCELLED: "The job was cancelled.",
+    ErrorCode.EXPIRED: "The job waited too long to start, and expired.",
+    ErrorCode.NEVER_DELIVERED: "The job could not be delivered to any worker.",
+    ErrorCode.WORKER_LOST: "The worker that ran the job was lost.",
+    ErrorCode.TIME_LIMIT: "The job ran longer than its time limit.",
+    ErrorCode.UNKNOWN_TASK: "No worker knows the task of this job.",
+    ErrorCode.REJECTED: "The task gave the job up.",
+    ErrorCode.RETRIES_EXHAUSTED: "The task failed again and again.",
+    ErrorCode.RESCUES_EXHAUSTED: "The job lost its worker again and again.",
+    ErrorCode.NO_PROGRESS: "The job made no progress for too long.",
+    ErrorCode.DEADLINE: "The job did not end before its deadline.",
+}

@@ -17,14 +17,6 @@ from jobstate.values import mend_text, optional_text, to_json
 
 _MAX_DETAIL = 1024 * 1024
 
-_MESSAGES = {
-    ErrorCode.CANCELLED: "The job was cancelled.",
-    ErrorCode.EXPIRED: "The job waited too long to start, and expired.",
-    ErrorCode.TIME_LIMIT: "The job ran longer than its time limit.",
-    ErrorCode.WORKER_LOST: "The worker that ran the job was lost.",
-    ErrorCode.REJECTED: "The task gave the job up.",
-}
-
 
 def success(value: object, counts: ItemCounts, settings: Settings) -> Landing:
     """Land what a body returned: completed, or partial if it says so or some items failed.
@@ -59,7 +51,7 @@ def failure(error: BaseException, settings: Settings, *, retries_exhausted: bool
     if isinstance(error, SoftTimeLimitExceeded | TimeLimitExceeded):
         return failed(ErrorCode.TIME_LIMIT, None, detail)
     if settings.error_message == "generic":
-        message = "The task failed unexpectedly."
+        message = ErrorCode.EXCEPTION.message
     else:
         message = _text_of(error)
     exhausted = retries_exhausted or isinstance(error, MaxRetriesExceededError)
@@ -69,7 +61,7 @@ def failure(error: BaseException, settings: Settings, *, retries_exhausted: bool
 
 def failed(code: str, message: str | None = None, detail: dict[str, str] | None = None) -> Landing:
     """Land in failed, with the code's own message unless there is a better one."""
-    text = _MESSAGES[ErrorCode(code)] if message is None else message
+    text = ErrorCode(code).message if message is None else message
     where = {"host": socket.gethostname(), "pid": os.getpid()}
     mended = {name: mend_text(value) for name, value in (detail or {}).items()}
     return Landing(

@@ -1,5 +1,6 @@
 """As whom a server runs. Postgres refuses to run as root."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -44,7 +45,8 @@ class Account:
             try:
                 told, _ = process.communicate(text)
             except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()  # to the end of file, when the last of them is gone
                 raise
         return subprocess.CompletedProcess(command, process.returncode, told)

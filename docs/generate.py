@@ -3,6 +3,7 @@
 import ast
 import inspect
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 from jobstate import VALID_TRANSITIONS, ErrorCode, Settings, errors
@@ -38,10 +39,7 @@ def settings() -> str:
 
 def error_codes() -> str:
     """Return the page of the errors and the error codes."""
-    codes = [
-        f"| `{code.value}` | {code.message} |"
-        for code in ErrorCode
-    ]
+    codes = [f"| `{code.value}` | {code.message} |" for code in ErrorCode]
     classes = [
         f"| `{name}` | {(inspect.getdoc(error) or '').splitlines()[0].replace('``', '`')} |"
         for name, error in vars(errors).items()
@@ -91,7 +89,7 @@ def _docstrings_of_fields(cls: type) -> dict[str, str]:
     body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
     return {
         before.target.id: " ".join(after.value.value.split()).replace("``", "`")
-        for before, after in zip(body, body[1:], strict=False)
+        for before, after in pairwise(body)
         if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr)
     }
 

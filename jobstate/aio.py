@@ -4,12 +4,15 @@ import asyncio
 from typing import Self
 from uuid import UUID
 
-from jobstate import operations
+from jobstate import operations, sweeping
+from jobstate.attempts import ending
 from jobstate.creation import NewJob, When, create_job, find_existing
-from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats
+from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepReport, Worker
+from jobstate.service import JobService
 from jobstate.settings import Settings
-from jobstate.states import ItemStatus, JobStatus
-from jobstate.store import AsyncEngine, AsyncStore
+from jobstate.states import ErrorCode, ItemStatus, JobStatus
+from jobstate.store import AsyncEngine, AsyncStore, check_engine, url_of
+from jobstate.values import job_id_of
 from jobstate.waiting import looks
 
 
@@ -30,7 +33,9 @@ class AsyncJobService:
 
     def __init__(self, database: str | AsyncEngine, *, settings: Settings | None = None) -> None:
         engine = None if isinstance(database, str) else database
-        url = database if isinstance(database, str) else str(database.url)
+        if engine is not None:
+            check_engine(engine, AsyncEngine)
+        url = database if isinstance(database, str) else url_of(database)
         self.settings = settings or Settings.for_database(url)
         self.store = AsyncStore.open(self.settings, engine)
 
@@ -192,6 +197,28 @@ class AsyncJobService:
     ) -> list[JobItem]:
         """Read a job's item ledger for its owner; never that of a superseded attempt."""
         return await self.store.run(operations.get_job_items(job_id, user_id, status))
+
+    async def cancel(self, job_id: UUID | str, user_id: object) -> Job:
+        """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``."""
+        grace = self.settings.cancel_grace
+        unheld = await self.store.run(operations.request_cancel(job_id, user_id, grace))
+        if unheld:
+            await self.store.run_all(
+                sweeping.end_unheld(job_id_of(job_id), None, ending(ErrorCode.CANCELLED))
+            )
+        return await self.get_job(job_id, user_id)
+
+    async def sweep(self) -> SweepReport:
+        """Do one round of the sweeper; safe anywhere, any number at once."""
+        service = JobService.from_settings(self.settings)
+        try:
+            return await asyncio.to_thread(service.sweep)
+        finally:
+            service.close()
+
+    async def workers(self) -> list[Worker]:
+        """List the workers that are not known to be dead, with the jobs they hold."""
+        return await self.store.run(sweeping.list_workers())
 
     async def stats(self, user_id: object = None) -> Stats:
         """Count the jobs of one owner, or of everybody."""

@@ -3,7 +3,7 @@
 Every write names the attempt that makes it; the database refuses one that no longer holds the job.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -88,15 +88,23 @@ def take(
 
 
 def land(
-    hold: Hold, landing: Landing, report: Report | None, *, followups: bool
+    hold: Hold,
+    landing: Landing,
+    report: Report | None,
+    *,
+    followups: bool,
+    publish_grace: float = 0.0,
 ) -> Operation[tuple[bool, Job]]:
-    """Land the held job, with the last progress. Refused: the job as it is."""
+    """Land the held job, with the last progress. Refused: the job as it is.
+
+    With `followups`, the attempt has `publish_grace` seconds to dispatch them.
+    """
     last = report or Report()
     return Operation(
         "land",
         {
             **hold.params(),
-            **_ending(landing),
+            **columns(landing),
             "status": landing.status,
             "whole": landing.status is not JobStatus.FAILED,
             "result": landing.result,
@@ -105,17 +113,10 @@ def land(
             "total": last.total,
             "progress_message": last.message,
             "followups": followups,
+            "publish_grace": publish_grace,
         },
-        _logged(hold.job_id),
+        logged(hold.job_id),
     )
-
-
-def land_lost(
-    job_id: UUID, worker_id: UUID, pids: list[int], landing: Landing
-) -> Operation[tuple[bool, Job]]:
-    """Land the job that a lost process of this worker holds. Refused: the job as it is."""
-    params = {"id": job_id, "worker_id": worker_id, "pids": pids, **_ending(landing)}
-    return Operation("land_lost", params, _logged(job_id))
 
 
 def release(
@@ -129,6 +130,7 @@ def release(
     publish_grace: float,
     error_code: ErrorCode | None,
     detail: str,
+    delegated: bool = False,
 ) -> Operation[tuple[bool, Job]]:
     """Give up the held job for a later attempt. Refused: the job as it is."""
     params: Mapping[str, Any] = {
@@ -141,6 +143,7 @@ def release(
         "publish_grace": publish_grace,
         "error_code": error_code,
         "detail": detail,
+        "delegated": delegated,
     }
     return Operation("release", params, read_answer(hold.job_id))
 
@@ -186,47 +189,67 @@ def add_asset(
     )
 
 
+def note(job_id: UUID, event: str, attempt: int) -> Operation[None]:
+    """Add something that was refused to the history, at most three times for a job."""
+    return Operation("note", {"id": job_id, "event": event, "attempt": attempt}, _nothing)
+
+
 def clear_followups(job_id: UUID) -> Operation[None]:
     """Forget what a landed job had still to dispatch."""
     return Operation("clear_followups", {"id": job_id}, _nothing)
 
 
-def note_published(job_id: UUID, ticket: int, republish_after: float) -> Operation[None]:
-    """Remember that a job's message went out."""
-    params = {"id": job_id, "ticket": ticket, "republish_after": republish_after}
+def note_published(job_id: UUID, ticket: int, look_again: float) -> Operation[None]:
+    """Remember that a job's message went out; the sweeper looks again after so many seconds."""
+    params = {"id": job_id, "ticket": ticket, "look_again": look_again}
     return Operation("note_published", params, _nothing)
 
 
-def message_of(job_id: UUID) -> Operation[Row | None]:
-    """Read what has still to be published for a job, if anything: task name, message, ticket."""
-    return Operation("message_of", {"id": job_id}, lambda rows: rows[0] if rows else None)
+def message_of(job_id: UUID, *, again: bool) -> Operation[Row | None]:
+    """Read what has still to be published for a job, if anything: task, message, ticket, times."""
+    params = {"id": job_id, "again": again}
+    return Operation("message_of", params, lambda rows: rows[0] if rows else None)
 
 
-def register_worker(
-    worker_id: UUID, hostname: str, pid: int, queues: list[str], lease: float
-) -> Operation[None]:
-    """Announce a worker, with a lease of so many seconds."""
+def succeed_to(
+    job_id: UUID, task_name: str, queue: str | None, message: str, publish_grace: float
+) -> Operation[int | None]:
+    """Let a task take over a job that was delegated to it. None: it was not; else its ticket."""
     params = {
-        "worker_id": worker_id,
-        "hostname": hostname,
-        "pid": pid,
-        "queues": queues,
-        "lease": lease,
+        "id": job_id,
+        "task_name": task_name,
+        "queue": queue,
+        "message": message,
+        "publish_grace": publish_grace,
     }
-    return Operation("register_worker", params, _nothing)
+    return Operation("succeed_to", params, lambda rows: rows[0][0] if rows else None)
 
 
-def renew_lease(worker_id: UUID, lease: float) -> Operation[bool]:
-    """Prolong a worker's lease. False: the worker was buried."""
-    return Operation("renew_lease", {"worker_id": worker_id, "lease": lease}, bool)
+def land_delegated(job_id: UUID, result: str) -> Operation[tuple[bool, Job]]:
+    """Land a job with the result of the plain task that it was delegated to."""
+    return Operation("land_delegated", {"id": job_id, "result": result}, logged(job_id))
 
 
-def end_worker(worker_id: UUID) -> Operation[None]:
-    """Note that a worker has ended."""
-    return Operation("end_worker", {"worker_id": worker_id}, _nothing)
+def put_back(
+    job_id: UUID, ticket: int, error_code: ErrorCode | None, lost_grace: float
+) -> Operation[None]:
+    """Have a job published again whose message was thrown away."""
+    params = {
+        "id": job_id,
+        "ticket": ticket,
+        "error_code": error_code,
+        "lost_grace": lost_grace,
+    }
+    return Operation("put_back", params, _nothing)
 
 
-def _ending(landing: Landing) -> dict[str, object]:
+def ending(code: ErrorCode) -> dict[str, object]:
+    """Return the columns of a failure whose reason says all."""
+    return {"error_code": code, "error_message": code.message, "error_detail": None}
+
+
+def columns(landing: Landing) -> dict[str, object]:
+    """Return the columns of a failure."""
     return {
         "error_code": landing.error_code,
         "error_message": landing.error_message,
@@ -234,7 +257,8 @@ def _ending(landing: Landing) -> dict[str, object]:
     }
 
 
-def _logged(job_id: UUID) -> Any:
+def logged(job_id: UUID) -> Callable[[list[Row]], tuple[bool, Job]]:
+    """Read a guarded write, and log the transition if it was done."""
     answer = read_answer(job_id)
 
     def read(rows: list[Row]) -> tuple[bool, Job]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,10 +10,20 @@ from jobstate.errors import InvalidValueError
 from jobstate.records import Job
 from jobstate.settings import Settings
 from jobstate.store import Operation, Row
-from jobstate.values import check_text, new_id_of, optional_text, owner_text, to_json
+from jobstate.values import (
+    check_number,
+    check_text,
+    new_id_of,
+    optional_text,
+    owner_text,
+    to_json,
+)
 
 When = datetime | timedelta | float
 """A moment, or how far it is from now: seconds or a `timedelta`."""
+
+FARTHEST = timedelta(days=365_000)
+"""How far from now a moment may be: Postgres stores times that Python cannot read back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +94,29 @@ def _identity(new: NewJob) -> Mapping[str, object]:
 
 
 def moment(at: str, distance: str, when: When | None) -> Mapping[str, object]:
-    """Bind a moment by the caller's clock, or a distance that the database adds to its own."""
-    if isinstance(when, timedelta):
-        when = when.total_seconds()
+    """Bind a moment by the caller's clock, or a distance that the database adds to its own.
+
+    Raises:
+        InvalidValueError: It is neither, has no time zone, or is a thousand years away.
+    """
+    if when is None:
+        return {at: None, distance: None}
     if isinstance(when, datetime):
         if when.tzinfo is None:
             raise InvalidValueError(
                 f"The time {when} has no time zone: it could mean several moments. "
                 "Use datetime.now(UTC) or another aware time."
             )
+        _check_distance((when - datetime.now(UTC)).total_seconds(), when)
         return {at: when, distance: None}
-    return {at: None, distance: when}
+    seconds = when.total_seconds() if isinstance(when, timedelta) else check_number(when, "time")
+    _check_distance(seconds, when)
+    return {at: None, distance: seconds}
+
+
+def _check_distance(seconds: float, when: When) -> None:
+    if abs(seconds) > FARTHEST.total_seconds():
+        raise InvalidValueError(
+            f"The time {when} is too far away: it is at most a thousand years from now. "
+            "Check its unit: a number is in seconds."
+        )

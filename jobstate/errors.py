@@ -3,6 +3,7 @@
 A message names the fact, the subject, what was expected, and the remedy.
 """
 
+import copyreg
 import re
 from uuid import UUID
 
@@ -13,6 +14,11 @@ _CODE = re.compile(r"[a-z0-9_]{1,50}")
 
 class JobStateError(Exception):
     """The base of every error that jobstate raises."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes as it is: Celery pickles what a body raises."""
+        # The default form would pass the message to a constructor that takes the facts.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class ConfigurationError(JobStateError):
@@ -65,9 +71,12 @@ class InvalidStateTransitionError(JobStateError):
         self.target = target
         legal = ", ".join(sorted(VALID_TRANSITIONS[current]))
         expectation = f"it can only become {legal}" if legal else "it has landed and never moves"
-        remedy = (
-            "Move it through processing first." if legal else "To run it again, enqueue a new job."
-        )
+        if not legal:
+            remedy = "To run it again, enqueue a new job."
+        elif target in (JobStatus.QUEUED, current):
+            remedy = "Leave it as it is, or move it to one of these."
+        else:
+            remedy = "Move it through processing first."
         super().__init__(
             f"Job {job_id} cannot become {target}: it is {current}, and {expectation}. {remedy}"
         )
@@ -116,13 +125,6 @@ class JobFailed(JobStateError):  # noqa: N818 - a name of the public API
         super().__init__(message)
         self.message = message
         self.code = ErrorCode.EXCEPTION.value if code is None else check_code(code)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Travel between processes, as Celery's exceptions do."""
-        # Celery carries exceptions between processes by pickle, and the default form would pass
-        # the library's own code back through the check.
-        code = None if self.code == ErrorCode.EXCEPTION else self.code
-        return (type(self), (self.message, code))
 
 
 class StoreUnavailable(JobStateError):  # noqa: N818 - a name of the public API

@@ -88,19 +88,20 @@ class ItemLedger:
     def item(self, key: Key, label: str | None) -> Iterator[None]:
         """Record the block as an item: an exception is its failure, and is swallowed."""
         name = _name(key)
+        text = None if label is None else mend_text(str(label))
         try:
             yield
         except self._passing:
             raise
         except Exception as error:  # noqa: BLE001 - any failure of an item is the item's
             message = mend_text(str(error) or type(error).__name__)
-            self.record(name, Outcome(ItemStatus.FAILED, label, message))
+            self.record(name, Outcome(ItemStatus.FAILED, text, message))
         else:
-            self.record(name, Outcome(ItemStatus.SUCCEEDED, label))
+            self.record(name, Outcome(ItemStatus.SUCCEEDED, text))
 
     def skip(self, key: Key, reason: str) -> None:
         """Record an item as skipped."""
-        self.record(_name(key), Outcome(ItemStatus.SKIPPED, message=mend_text(reason)))
+        self.record(_name(key), Outcome(ItemStatus.SKIPPED, message=mend_text(str(reason))))
 
     def record(self, name: str, outcome: Outcome) -> None:
         """Remember an outcome, and write if it is time."""
@@ -133,7 +134,8 @@ def _name(key: Key) -> str:
             f"An item's key is a {type(key).__name__}: it must be text, a number, a bool or None. "
             "Use the id of what is worked on."
         )
-    name = check_text(key, "item's key") if isinstance(key, str) else json.dumps(key)
+    # The driver writes lists of one type only, so a subclass of str becomes plain text.
+    name = str.__str__(check_text(key, "item's key")) if isinstance(key, str) else json.dumps(key)
     if len(name) > MAX_KEY:
         raise InvalidValueError(
             f"An item's key has {len(name)} characters: at most {MAX_KEY} are stored. "

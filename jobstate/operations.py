@@ -84,11 +84,7 @@ def list_jobs(
     cursor: str | None,
 ) -> Operation[Page[Job]]:
     """Read one page of an owner's jobs, newest first."""
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidValueError(
-            f"The limit {limit} is out of range: a page has 1 to {MAX_PAGE} jobs. "
-            "Ask for the next page with its cursor."
-        )
+    _check_limit(limit)
     before_at, before_id = (None, None) if cursor is None else _read_cursor(cursor)
 
     def read(rows: list[Row]) -> Page[Job]:
@@ -264,6 +260,22 @@ def get_job_items(
     return _owned_rows("get_items", job_id, user_id, JobItem.from_row, status=wanted)
 
 
+def request_cancel(job_id: UUID | str, user_id: object, grace: float) -> Operation[bool]:
+    """Remember that the owner wants a job cancelled. True: no attempt holds it."""
+    key = job_id_of(job_id)
+    owner = owner_text(user_id, f"The cancellation of job {key}")
+
+    def read(rows: list[Row]) -> bool:
+        if not rows:
+            raise JobNotFound(key)
+        owned, unheld = rows[0]
+        if not owned:
+            raise NotOwner(key, user_id)
+        return bool(unheld)
+
+    return Operation("request_cancel", {"id": key, "user_id": owner, "grace": grace}, read)
+
+
 def stats(user_id: object) -> Operation[Stats]:
     """Count jobs, of one owner or of everybody."""
     everybody = user_id is None
@@ -334,6 +346,14 @@ def _owned_rows(
     return Operation(statement, {"job_id": key, "user_id": owner, **params}, read)
 
 
+def _check_limit(limit: int) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+        raise InvalidValueError(
+            f"The limit {limit!r} is wrong: a page has 1 to {MAX_PAGE} jobs. "
+            "Pass a whole number, and ask for the next page with its cursor."
+        )
+
+
 def _code(error_code: str | None, target: JobStatus) -> str | None:
     if error_code is None:
         return ErrorCode.EXCEPTION if target is JobStatus.FAILED else None
@@ -350,7 +370,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
     try:
         at, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         return datetime.fromisoformat(at), UUID(job_id)
-    except (ValueError, TypeError, AttributeError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         raise InvalidValueError(
             f"The cursor {cursor!r} is malformed: it must be a next_cursor as it was given. "
             "Start again without one."

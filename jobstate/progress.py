@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 
 from jobstate.values import check_amount, check_progress, mend_text, percent_of
@@ -41,7 +41,8 @@ class Progress:
         self._latest = Report()
         self._written = self._latest
         self._due_at = 0.0
-        self._lock = Lock()
+        self._merging = Lock()
+        self._writing = Lock()
 
     @property
     def unwritten(self) -> Report | None:
@@ -60,23 +61,18 @@ class Progress:
         Raises:
             InvalidValueError: A number is negative, not finite or no number; nothing changes.
         """
-        latest = self._latest
-        current = latest.current if current is None else check_amount(current, "current amount")
-        total = latest.total if total is None else check_amount(total, "total amount")
-        whole = percent_of(current, total) if percent is None else check_progress(percent)
-        self._latest = replace(
-            latest,
-            percent=latest.percent if whole is None else whole,
-            current=current,
-            total=total,
-            message=latest.message if message is None else mend_text(str(message)),
-        )
+        whole = None if percent is None else check_progress(percent)
+        current = check_amount(current, "current amount")
+        total = check_amount(total, "total amount")
+        text = None if message is None else mend_text(str(message))
+        with self._merging:
+            self._latest = _merged(self._latest, Report(whole, current, total, text))
         if time.monotonic() >= self._due_at:
             self.flush()
 
     def flush(self) -> None:
         """Write the latest report, unless another thread is just writing."""
-        if not self._lock.acquire(blocking=False):
+        if not self._writing.acquire(blocking=False):
             return
         try:
             report = self._latest
@@ -85,4 +81,17 @@ class Progress:
                 self._write(report)
                 self._written = report
         finally:
-            self._lock.release()
+            self._writing.release()
+
+
+def _merged(before: Report, said: Report) -> Report:
+    current = before.current if said.current is None else said.current
+    total = before.total if said.total is None else said.total
+    counted = said.percent is None and (said.current is not None or said.total is not None)
+    whole = percent_of(current, total) if counted else said.percent
+    return Report(
+        percent=before.percent if whole is None else whole,
+        current=current,
+        total=total,
+        message=before.message if said.message is None else said.message,
+    )

@@ -179,6 +179,40 @@ class JobItem(_Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Worker(_Record):
+    """A worker that is not known to be dead, and the jobs it holds."""
+
+    id: UUID
+    hostname: str
+    pid: int
+    queues: list[str]
+    started_at: datetime
+    heartbeat_at: datetime
+    lease_until: datetime
+    alive: bool
+    holds: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What one round of the sweeper did: numbers of jobs, unless said.
+
+    `buried` are workers that were given up. `unjudged` are workers that are silent, but were not
+    given up: the database has not been seen up for a whole lease.
+    """
+
+    buried: int = 0
+    unjudged: int = 0
+    rescued: int = 0
+    failed: int = 0
+    published: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the numbers in types that JSON knows."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page of a list; `next_cursor` asks for the next one and is None on the last."""
 
@@ -232,4 +266,6 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
     return value

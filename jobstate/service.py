@@ -1,15 +1,19 @@
 """The blocking service: for web apps, scripts, and any writer that is no Celery task."""
 
 import time
+from collections.abc import Callable
 from typing import Self
 from uuid import UUID
 
-from jobstate import operations
+from jobstate import operations, sweeping
+from jobstate.attempts import ending
 from jobstate.creation import NewJob, When, create_job, find_existing
-from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats
+from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepReport, Worker
 from jobstate.settings import Settings
-from jobstate.states import ItemStatus, JobStatus
-from jobstate.store import Engine, Store
+from jobstate.states import ErrorCode, ItemStatus, JobStatus
+from jobstate.store import Engine, Store, check_engine, url_of
+from jobstate.sweeper import Sweeper
+from jobstate.values import job_id_of
 from jobstate.waiting import looks
 
 
@@ -24,13 +28,23 @@ class JobService:
         database: A URL (``postgresql+psycopg://user@host/database``), or a SQLAlchemy engine with
             the psycopg driver, whose connections are then used.
         settings: The settings; without them, those of the environment.
+        publish: How `sweep` publishes a job; returns whether the broker took it.
     """
 
-    def __init__(self, database: str | Engine, *, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        database: str | Engine,
+        *,
+        settings: Settings | None = None,
+        publish: Callable[[UUID], bool] = lambda _: False,
+    ) -> None:
         engine = None if isinstance(database, str) else database
-        url = database if isinstance(database, str) else str(database.url)
+        if engine is not None:
+            check_engine(engine, Engine)
+        url = database if isinstance(database, str) else url_of(database)
         self.settings = settings or Settings.for_database(url)
         self.store = Store.open(self.settings, engine)
+        self._publish = publish
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -240,6 +254,36 @@ class JobService:
             NotOwner: It belongs to somebody else.
         """
         return self.store.run(operations.get_job_items(job_id, user_id, status))
+
+    def cancel(self, job_id: UUID | str, user_id: object) -> Job:
+        """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``.
+
+        Durable and repeatable. A job that no attempt holds lands at once. A running one is told at
+        its next report; after `jobstate_cancel_grace` it lands, and its run is terminated. One
+        that has landed stays as it is.
+
+        Raises:
+            JobNotFound: There is no such job.
+            NotOwner: It belongs to somebody else.
+        """
+        grace = self.settings.cancel_grace
+        unheld = self.store.run(operations.request_cancel(job_id, user_id, grace))
+        if unheld:
+            self.store.run_all(
+                sweeping.end_unheld(job_id_of(job_id), None, ending(ErrorCode.CANCELLED))
+            )
+        return self.get_job(job_id, user_id)
+
+    def sweep(self) -> SweepReport:
+        """Do one round of the sweeper; safe anywhere, any number at once.
+
+        A service without a Celery app publishes nothing: that is left to a worker's sweeper.
+        """
+        return Sweeper(self.store, self.settings, publish=self._publish).sweep()
+
+    def workers(self) -> list[Worker]:
+        """List the workers that are not known to be dead, with the jobs they hold."""
+        return self.store.run(sweeping.list_workers())
 
     def stats(self, user_id: object = None) -> Stats:
         """Count the jobs of one owner, or of everybody."""

@@ -12,7 +12,7 @@ from jobstate.errors import ConfigurationError
 from jobstate.states import TERMINAL_STATUSES, JobStatus
 
 _PREFIX = "jobstate_"
-_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_IDENTIFIER = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 
 
 def _seconds(value: object) -> float:
@@ -35,7 +35,7 @@ def _number(value: object) -> float:
 
 def _count(value: object) -> int:
     number = _number(value)
-    if number < 0 or number != int(number):
+    if number < 0 or not number.is_integer():
         raise ValueError("it must be a whole number, 0 or more")
     return int(number)
 
@@ -55,7 +55,9 @@ def _text(value: object) -> str:
 
 def _identifier(value: object) -> str:
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
-        raise ValueError("it must be a Postgres name in lower case, at most 63 characters")
+        raise ValueError(
+            "it must be a Postgres name in lower case, at most 63 characters, not pg_..."
+        )
     return value
 
 
@@ -85,15 +87,15 @@ def _error_message(value: object) -> str:
     return str(value)
 
 
-def _setting(default: Any, read: Callable[[object], Any]) -> Any:
-    return field(default=default, metadata={"read": read})
+def _setting(default: Any, read: Callable[[object], Any], *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"read": read, "secret": secret})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one application, checked. Durations are seconds or `timedelta`."""
 
-    database_url: str = _setting("", _database_url)
+    database_url: str = _setting("", _database_url, secret=True)
     """Where the jobs are: ``postgresql+psycopg://user@host/database``. Required."""
 
     schema: str = _setting("jobstate", _identifier)
@@ -138,7 +140,7 @@ class Settings:
     system_user_id: str | None = _setting(None, lambda value: _text(str(value)))
     """The owner of jobs that nobody asked for, such as scheduled ones."""
 
-    storage_url: str | None = _setting(None, _text)
+    storage_url: str | None = _setting(None, _text, secret=True)
     """Where saved assets are stored."""
 
     max_result_bytes: int = _setting(1024 * 1024, _positive)
@@ -182,7 +184,7 @@ class Settings:
             try:
                 values[known.name] = known.metadata["read"](raw[known.name])
             except ValueError as error:
-                shown = "***" if known.name.endswith("_url") else repr(raw[known.name])
+                shown = "***" if known.metadata["secret"] else repr(raw[known.name])
                 problems.append(f"{_PREFIX}{known.name} is {shown}, but {error}")
         problems += [f"{_PREFIX}{name} is unknown" for name in set(declared) - _names(cls)]
         settings = cls(**values)
@@ -207,10 +209,18 @@ class Settings:
         found = []
         if not self.database_url and not any("database_url" in problem for problem in problems):
             found.append("jobstate_database_url is missing")
-        if self.heartbeat * 3 > self.lease:
+        read = not any(
+            problem.startswith((f"{_PREFIX}heartbeat ", f"{_PREFIX}lease ")) for problem in problems
+        )
+        if read and self.heartbeat * 3 > self.lease:
             found.append(
                 f"jobstate_heartbeat is {self.heartbeat:g} s, but it must be at most a third of "
                 f"jobstate_lease ({self.lease:g} s), or one lost renewal buries a living worker"
+            )
+        if self.sweep_interval * 3 > self.lease:
+            found.append(
+                f"jobstate_sweep_interval is {self.sweep_interval:g} s, but it must be at most a "
+                f"third of jobstate_lease ({self.lease:g} s), or no silence can be judged"
             )
         return found
 

@@ -6,7 +6,8 @@ itself must write for a job to land (the text of an exception) is mended instead
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
 from uuid import UUID
@@ -16,6 +17,9 @@ from jobstate.states import JobStatus
 
 MAX_TEXT = 10_000
 """Characters of a message that are kept; a longer one is cut where the library writes it."""
+
+MAX_DEPTH = 100
+"""How deep JSON may be nested. Whatever reads it back must not run out of stack."""
 
 
 def job_id_of(value: UUID | str) -> UUID:
@@ -116,7 +120,7 @@ def check_progress(progress: float) -> int:
     Raises:
         InvalidValueError: It is no number from 0 to 100.
     """
-    number = _number(progress, "progress")
+    number = check_number(progress, "progress")
     if not 0 <= number <= 100:  # noqa: PLR2004 - a percentage
         raise InvalidValueError(
             f"Progress {progress!r} is out of range: it is a percentage from 0 to 100. "
@@ -133,7 +137,7 @@ def check_amount(amount: float | None, name: str) -> float | None:
     """
     if amount is None:
         return None
-    if _number(amount, name) < 0:
+    if check_number(amount, name) < 0:
         raise InvalidValueError(
             f"The {name} {amount!r} is negative: work is counted upwards from 0. "
             "Pass how much is done, and how much there is."
@@ -166,13 +170,10 @@ def to_json(value: object, name: str, limit: int) -> str:
         text = json.dumps(value, default=_known, ensure_ascii=False, allow_nan=False)
         size = len(text.encode())
     except (TypeError, ValueError, RecursionError):
-        _explain(value, name, ())
-        raise InvalidValueError(
-            f"Cannot write the {name} as JSON: it refers to itself or is nested too deeply. "
-            "Return plain data."
-        ) from None
-    if "\\u0000" in text:
-        _explain(value, name, ())
+        _explain(value, name)
+        raise
+    if "\\u0000" in text or _is_deep(value):
+        _explain(value, name)
     if size > limit:
         raise InvalidValueError(
             f"Too large: {size:,} bytes of JSON in the {name}, and at most {limit:,} are stored. "
@@ -189,46 +190,101 @@ def _known(value: object) -> str:
     raise TypeError
 
 
-def _explain(value: object, name: str, path: tuple[str, ...]) -> None:
-    """Raise the error of the first thing in `value` that keeps it from being stored."""
+def _is_deep(value: object) -> bool:
+    level: list[Iterable[object]] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            member.values() if isinstance(member, dict) else member
+            for members in level
+            for member in members
+            if isinstance(member, dict | list | tuple)
+        ]
+    return bool(level)
+
+
+def _explain(
+    value: object, name: str, path: tuple[str, ...] = (), around: tuple[object, ...] = ()
+) -> None:
+    """Raise the error of the first thing in `value` that keeps it from being stored.
+
+    `path` leads to `value`, through the containers `around` it.
+    """
     where = f"{name} at {'.'.join(path)}" if path else name
     match value:
-        case None | bool() | int():
+        case None | bool() | datetime() | date() | time() | UUID() | Decimal():
             return
         case str():
             check_text(value, where)
+        case int():
+            _check_digits(value, where)
         case float():
-            _number(value, where)
-        case Mapping() if len(path) < _DEEPEST:
-            for key, member in value.items():
-                if not isinstance(key, str | int | float | bool | None):
-                    raise InvalidValueError(
-                        f"The {where} has a key of type {type(key).__name__}: "
-                        "JSON keys are text. Convert it with str()."
-                    )
-                check_text(str(key), f"key of the {where}")
-                _explain(member, name, (*path, str(key)))
-        case list() | tuple() if len(path) < _DEEPEST:
-            for index, member in enumerate(value):
-                _explain(member, name, (*path, str(index)))
-        case datetime() | date() | time() | UUID() | Decimal() | Mapping() | list() | tuple():
-            return
+            check_number(value, where)
+        case dict() | list() | tuple():
+            _check_nesting(value, where, around)
+            for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+                _check_key(key, where)
+                _explain(member, name, (*path, str(key)), (*around, value))
         case _:
             raise InvalidValueError(
                 f"The {where} is a {type(value).__name__}: it is not JSON. "
-                "Use numbers, text, lists, mappings, dates, UUIDs or decimals."
+                "Use numbers, text, lists, dicts, dates, UUIDs or decimals."
             )
 
 
-_DEEPEST = 50
+def _check_nesting(value: object, where: str, around: tuple[object, ...]) -> None:
+    if any(value is container for container in around):
+        raise InvalidValueError(
+            f"The {where} refers to itself: JSON has no way to write that. "
+            "Replace the reference by an id."
+        )
+    if len(around) >= MAX_DEPTH:
+        raise InvalidValueError(
+            f"The {where} is nested too deeply: JSON is stored up to {MAX_DEPTH} levels deep. "
+            "Flatten it, or store it as an asset."
+        )
 
 
-def _number(value: float, name: str) -> float:
+def _check_key(key: object, where: str) -> None:
+    if isinstance(key, str):
+        check_text(key, f"key of the {where}")
+    elif isinstance(key, float):
+        check_number(key, f"key of the {where}")
+    elif isinstance(key, int):
+        _check_digits(key, f"key of the {where}")
+    elif key is not None:
+        raise InvalidValueError(
+            f"The {where} has a key of type {type(key).__name__}: "
+            "JSON keys are text. Convert it with str()."
+        )
+
+
+def _check_digits(value: int, where: str) -> None:
+    try:
+        str(value)
+    except ValueError:
+        raise InvalidValueError(
+            f"The {where} has more than {sys.get_int_max_str_digits()} digits: Python does not "
+            "write such a number as text. Store it as hex()."
+        ) from None
+
+
+def check_number(value: float, name: str) -> float:
+    """Return a number, unchanged.
+
+    Raises:
+        InvalidValueError: It is no number, not finite, or larger than a float can be.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidValueError(
             f"The {name} is a {type(value).__name__}: it must be a number. Convert it with float()."
         )
-    if not math.isfinite(value):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        raise InvalidValueError(
+            f"The {name} is too large: it must fit a float. Count in a larger unit."
+        ) from None
+    if not finite:
         raise InvalidValueError(
             f"The {name} is {value}: it must be a finite number. Check the division it came from."
         )

@@ -1,9 +1,9 @@
 """One attempt at a job: its verbs, from the take to the landing or the release."""
 
 import logging
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from enum import Enum, auto
 from typing import TypeVar
@@ -22,9 +22,9 @@ from jobstate.items import ItemLedger, Outcome
 from jobstate.operations import about
 from jobstate.progress import Progress, Report
 from jobstate.records import Job, Partial
-from jobstate.states import ErrorCode
+from jobstate.states import ErrorCode, JobStatus
 from jobstate.store import Operation
-from jobstate.values import mend_text, to_json
+from jobstate.values import to_json
 from jobstate.waiting import backoff
 
 T = TypeVar("T")
@@ -46,11 +46,13 @@ class Grip(Enum):
 class Attempt:
     """One take of a job by this process. Its grip says what may still be done."""
 
-    def __init__(self, runtime: Runtime, job: Job, hold: Hold, *, followups: bool) -> None:
+    def __init__(
+        self, runtime: Runtime, job: Job, hold: Hold, *, followups: bool, grip: Grip = Grip.HELD
+    ) -> None:
         self.runtime = runtime
         self.job = job
         self.hold = hold
-        self.grip = Grip.HELD
+        self.grip = grip
         self.retry_error: BaseException | None = None
         self.exhausted_by: BaseException | None = None
         self._followups = followups
@@ -61,10 +63,39 @@ class Attempt:
         passing = (Ignore, Reject, Retry, SoftTimeLimitExceeded)
         self.items = ItemLedger(self._write_items, interval, passing)
 
+    @classmethod
+    def landed(cls, runtime: Runtime, job: Job) -> "Attempt":
+        """Stand in for the attempt that landed a job and could not dispatch what follows it."""
+        attempt = cls(runtime, job, Hold(job.id, job.attempt, UUID(int=0)), followups=True)
+        attempt.grip = Grip.LANDED
+        return attempt
+
+    def claim(self, *, taken: bool) -> bool:
+        """Become the one delivery of this process that runs the attempt; return whether it is.
+
+        Two copies of a message may meet in two threads, and after an outage neither can tell by
+        the row alone which of them took the job.
+
+        Args:
+            taken: Whether this delivery has the answer to its take. Without it, the attempt may
+                have ended since the row was read, so the row is asked again.
+
+        Raises:
+            StoreUnavailable: The database cannot be reached; nothing is claimed.
+        """
+        if _claimed.setdefault(self.hold, self) is not self:
+            return False
+        held = taken
+        try:
+            held = held or self._run(attempts.check_held(self.hold)) is not None
+        finally:
+            if not held:
+                del _claimed[self.hold]
+        return held
+
     def begin(self) -> None:
         """Make this the current attempt, until `end`."""
         self._token = _current.set(self)
-        _running[self.job.id] = self
 
     def end(self) -> None:
         """Make the one before this current again."""
@@ -72,7 +103,7 @@ class Attempt:
             _current.reset(self._token)
             self._token = None
         if self.grip is not Grip.HELD:
-            _running.pop(self.job.id, None)
+            _claimed.pop(self.hold, None)
 
     def check(self) -> None:
         """Ask whether the job is still held.
@@ -93,6 +124,17 @@ class Attempt:
         if self._cancelled:
             raise JobCancelled(self.job.id)
 
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record an item in the block: a database that is away costs a log line, never the body."""
+        try:
+            yield
+        except StoreUnavailable as error:
+            # The ledger keeps the outcomes: the next batch, or the landing, brings them.
+            logger.warning(
+                "Items of job %s were not written: %s", self.job.id, error, extra=about(self.job)
+            )
+
     def succeed(self, value: object) -> object:
         """Land what the body returned, and return what callbacks are given.
 
@@ -108,22 +150,25 @@ class Attempt:
             raise Ignore(f"Job {self.job.id} is no longer held by attempt {self.hold.attempt}.")
         return value.result if isinstance(value, Partial) else value
 
-    def fail(self, error: BaseException) -> None:
-        """Land what left the body as an exception."""
-        if isinstance(error, LeaseLost):
-            self.grip = Grip.LOST
-        exhausted = self.exhausted_by is not None and type(error) is type(self.exhausted_by)
-        self.land(outcome.failure(error, self.runtime.settings, retries_exhausted=exhausted))
+    def fail(self, error: BaseException) -> bool:
+        """Land what left the body as an exception; return whether this attempt did."""
+        exhausted = error is self.exhausted_by
+        landing = outcome.failure(error, self.runtime.settings, retries_exhausted=exhausted)
+        return self.land(landing, followups=self._followups)
 
     def land(self, landing: Landing, *, followups: bool = False) -> bool:
         """Land the job, waiting for the database if need be; return whether this attempt did."""
         if not self._items_written():
             return False
         report = self.progress.unwritten
-        done, job = self._insist(attempts.land(self.hold, landing, report, followups=followups))
+        grace = self.runtime.settings.publish_grace
+        done, job = self._insist(
+            attempts.land(self.hold, landing, report, followups=followups, publish_grace=grace)
+        )
         # A landing whose answer was lost is refused when it is repeated, and was done all the same.
         done = done or (job.attempt, job.status) == (self.hold.attempt, landing.status)
         self.grip = Grip.LANDED if done else Grip.LOST
+        self.job = job
         if not done:
             logger.warning(
                 "Attempt %s came too late to land job %s as %s: it is %s, at attempt %s.",
@@ -134,11 +179,13 @@ class Attempt:
                 job.attempt,
                 extra=about(job),
             )
+            self._note_stale_write()
         return done
 
-    def clear_followups(self) -> None:
-        """Note that callbacks and the next chain step were dispatched."""
-        if self._followups:
+    def clear_followups(self, *, failed: bool) -> None:
+        """Note that what follows a success, or a failure, was dispatched."""
+        ended_so = self.grip is Grip.LANDED and (self.job.status is JobStatus.FAILED) is failed
+        if self._followups and ended_so:
             self._insist(attempts.clear_followups(self.job.id))
 
     def release(
@@ -148,12 +195,21 @@ class Attempt:
         queue: str | None = None,
         eta: When | None = None,
         retries: int | None = None,
+        delegated: bool = False,
     ) -> bool:
-        """Give up the job for a later attempt, in the row; return whether it was still held."""
+        """Give up the job for a later attempt, in the row; return whether it was still held.
+
+        Args:
+            message: What starts the next attempt; the same message again unless given.
+            queue: Where that goes.
+            eta: When the next attempt is to start.
+            retries: How many retries there were with it.
+            delegated: Other tasks take the job over; nothing is published for it until then.
+        """
         if not self._items_written():
             return False
-        error = self.retry_error or sys.exception()
-        reason = {"error": mend_text(f"{type(error).__name__}: {error}")} if error else {}
+        error = self.retry_error
+        reason = {"error": outcome.described(error)} if error else {}
         done, _ = self._insist(
             attempts.release(
                 self.hold,
@@ -165,6 +221,7 @@ class Attempt:
                 publish_grace=self.runtime.settings.publish_grace,
                 error_code=ErrorCode.EXCEPTION if error else None,
                 detail=to_json(reason, "error of the retry", _MAX_DETAIL),
+                delegated=delegated,
             )
         )
         self.grip = Grip.RELEASED if done else Grip.LOST
@@ -192,13 +249,30 @@ class Attempt:
         """Write the last items; say whether the job is still held."""
         if self.grip is Grip.HELD:
             try:
-                _insist(self.items.flush)
+                self._wait_for(self.items.flush)
             except LeaseLost:
                 self.grip = Grip.LOST
         return self.grip is Grip.HELD
 
     def _insist(self, operation: Operation[T]) -> T:
-        return _insist(lambda: self._run(operation))
+        return self._wait_for(lambda: self._run(operation))
+
+    def _wait_for(self, call: Callable[[], T]) -> T:
+        """Call until the database answers: only Celery's limits and a shutdown end the wait."""
+        pauses = backoff()
+        while True:
+            try:
+                return call()
+            except StoreUnavailable as error:
+                pause = next(pauses)
+                logger.warning(
+                    "Job %s waits %.1f s to be written: %s",
+                    self.job.id,
+                    pause,
+                    error,
+                    extra=about(self.job),
+                )
+                time.sleep(pause)
 
     def _run(self, operation: Operation[T]) -> T:
         return self.runtime.service.store.run(operation)
@@ -217,15 +291,21 @@ class Attempt:
     def _write_items(self, batch: dict[str, Outcome]) -> None:
         self._heed(self._run(attempts.record_items(self.hold, batch)))
 
+    def _note_stale_write(self) -> None:
+        with suppress(StoreUnavailable):
+            self._run(attempts.note(self.job.id, "stale_write", self.hold.attempt))
+
     def _heed(self, cancelled: bool | None) -> None:  # noqa: FBT001 - the answer of a write
         if cancelled is None:
             self.grip = Grip.LOST
+            self._note_stale_write()
             raise LeaseLost(self.job.id, self.hold.attempt)
         self._cancelled = cancelled
 
 
 _current: ContextVar[Attempt | None] = ContextVar("jobstate_attempt", default=None)
-_running: dict[UUID, Attempt] = {}
+_claimed: dict[Hold, Attempt] = {}
+"""What this process runs; and what it ran and could not land."""
 
 
 def current_attempt() -> Attempt | None:
@@ -234,17 +314,5 @@ def current_attempt() -> Attempt | None:
 
 
 def running_attempt(job_id: UUID) -> Attempt | None:
-    """Return this process's attempt at a job, if it has one that was not ended properly."""
-    return _running.get(job_id)
-
-
-def _insist(call: Callable[[], T]) -> T:
-    """Call until the database answers: only Celery's limits and a shutdown end the wait."""
-    pauses = backoff()
-    while True:
-        try:
-            return call()
-        except StoreUnavailable as error:
-            pause = next(pauses)
-            logger.warning("Trying again in %.1f s: %s", pause, error)
-            time.sleep(pause)
+    """Return this process's attempt at a job, if it has one that has not landed."""
+    return next((mine for mine in list(_claimed.values()) if mine.job.id == job_id), None)

@@ -92,7 +92,7 @@ class CurrentJob:
             JobCancelled: The job was cancelled.
             LeaseLost: The job was taken away.
         """
-        with self._attempt.items.item(key, label):
+        with self._attempt.recording(), self._attempt.items.item(key, label):
             yield
         self._attempt.raise_if_cancelled()
 
@@ -104,7 +104,8 @@ class CurrentJob:
             JobCancelled: The job was cancelled.
             LeaseLost: The job was taken away.
         """
-        self._attempt.items.skip(key, reason)
+        with self._attempt.recording():
+            self._attempt.items.skip(key, reason)
         self._attempt.raise_if_cancelled()
 
     @property

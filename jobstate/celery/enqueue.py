@@ -11,11 +11,13 @@ from uuid import UUID
 
 from celery import Celery
 
+from jobstate import attempts
 from jobstate.celery.attempt import current_attempt
 from jobstate.celery.publish import Message
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import NewJob, When, create_job, find_existing
 from jobstate.errors import InvalidValueError, OwnerRequired
+from jobstate.operations import get_job_internal
 from jobstate.records import Job
 from jobstate.store import after_commit, driver_connection
 
@@ -48,12 +50,20 @@ def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
     store = runtime.service.store
     within = None if connection is None else driver_connection(connection)
     created = store.run(create_job(new, runtime.settings), within)
+    if created is None and call.task_id is not None:
+        message = call.message.encode()
+        succeed = attempts.succeed_to(
+            new.id, call.message.task_name, new.queue, message, runtime.settings.publish_grace
+        )
+        if (ticket := store.run(succeed, within)) is not None:
+            runtime.publish(new.id, ticket, call.message, eta=new.eta, expires=new.expires)
+            return store.run(get_job_internal(new.id), within)
     if created is None:
         return store.run(find_existing(new), within)
     if connection is None:
         runtime.publish(created.id, 0, call.message, eta=new.eta, expires=new.expires)
     else:
-        after_commit(connection, lambda: runtime.publish_stored(created.id))
+        after_commit(connection, lambda: runtime.publish_committed(created.id))
     return created
 
 

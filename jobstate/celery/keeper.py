@@ -1,6 +1,7 @@
-"""The keeper: a thread of the worker's main process that holds the lease and lands what was lost.
+"""The keeper: threads of the worker's main process that hold the lease and settle what was lost.
 
-It starts before the pool and ends after it, and never waits for the broker or Celery's event loop.
+They start before the pool and end after it, and never wait for Celery's event loop. The lease has
+a thread and a connection of its own, which nothing else may delay.
 """
 
 import logging
@@ -9,149 +10,210 @@ import socket
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 from uuid import UUID, uuid4
 
 from celery import bootsteps
+from celery.concurrency.prefork import TaskPool
+from celery.worker.request import Request
+from celery.worker.state import active_requests
 
-from jobstate import attempts
-from jobstate.attempts import Hold, Landing, Policy
+from jobstate import sweeping
+from jobstate.attempts import Hold
+from jobstate.celery.handover import Desk, HandedOver, is_gone
 from jobstate.celery.runtime import Runtime, installed
-from jobstate.errors import JobNotFound, JobStateError
+from jobstate.celery.task import JobTask
+from jobstate.errors import JobNotFound, JobStateError, StoreUnavailable
 from jobstate.store import Store
+from jobstate.sweeper import Sweeper
+from jobstate.values import job_id_of
+from jobstate.waiting import backoff
 
 logger = logging.getLogger("jobstate")
 
 _PATIENCE_AT_END = 10.0
-"""How long the end of a worker waits for its last landings, in seconds."""
-
-
-class HandedOver(Protocol):
-    """Something that a signal handler leaves to the keeper."""
-
-    def land(self, store: Store, worker_id: UUID) -> None:
-        """Land the job, unless what the handler knew is no longer so."""
-
-
-@dataclass(frozen=True, slots=True)
-class LostRun:
-    """A run whose process died, or was made to; `pids` are the processes that had it."""
-
-    job_id: UUID
-    pids: list[int]
-    landing: Landing
-
-    def land(self, store: Store, worker_id: UUID) -> None:
-        """Land the job if it is still held by this worker and one of these processes."""
-        store.run(attempts.land_lost(self.job_id, worker_id, self.pids, self.landing))
-
-
-@dataclass(frozen=True, slots=True)
-class UnstartedRun:
-    """A delivery that ended before its body began."""
-
-    job_id: UUID
-    ticket: int | None
-    landing: Landing
-
-    def land(self, store: Store, worker_id: UUID) -> None:
-        """Take the job like a worker would, and land it, in one transaction."""
-        policy = Policy(idempotent=False, max_rescues=0, keep_partial=False, no_progress=None)
-        take = attempts.take(self.job_id, self.ticket or 0, worker_id, os.getpid(), policy)
-        with store.transaction() as transaction:
-            taking = transaction.run(take)
-            if taking is not None and taking.done:
-                hold = Hold(self.job_id, taking.job.attempt, worker_id)
-                transaction.run(attempts.land(hold, self.landing, None, followups=False))
+"""How long the end of a worker waits for what was handed over last, in seconds."""
 
 
 class Keeper:
-    """Renews the worker's lease, and lands what handlers of the main process hand over."""
+    """Renews the worker's lease, settles what was handed over, answers for its jobs, sweeps."""
 
-    def __init__(self, runtime: Runtime, hostname: str, queues: list[str]) -> None:
+    def __init__(self, runtime: Runtime, worker: Any) -> None:
         self._runtime = runtime
-        self._hostname = hostname
-        self._queues = queues
+        self._worker = worker
+        self._settings = runtime.settings
+        self._hostname = worker.hostname or socket.gethostname()
+        self._queues = [str(name) for name in worker.app.amqp.queues.consume_from]
+        self._lease_store = Store.open(runtime.settings)
         self._store = Store.open(runtime.settings)
+        self._sweeper = Sweeper(
+            self._store,
+            runtime.settings,
+            publish=lambda job_id: runtime.publish_stored(job_id, again=True),
+        )
         self._handed_over: deque[HandedOver] = deque()
-        self._wake = threading.Event()
-        self._ending = False
-        self._thread = threading.Thread(target=self._run, name="jobstate-keeper", daemon=True)
+        self._suspects: dict[tuple[UUID, int], float] = {}
+        self._overdue: set[UUID] = set()
+        self._woken = threading.Event()
+        self._ending = threading.Event()
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, name=f"jobstate-{name}", daemon=True)
+            for name, work in (("lease", self._keep_lease), ("keeper", self._keep_jobs))
+        ]
 
     def start(self) -> None:
-        """Begin keeping; returns at once, whether the database is there or not."""
+        """Begin; returns at once, whether the database is there or not."""
         self._runtime.keeper = self
-        self._thread.start()
+        # Before the pool forks, which may be long before there is a lease.
+        self._runtime.seat.main_pid = os.getpid()
+        for thread in self._threads:
+            thread.start()
 
-    def hand_over(self, run: HandedOver) -> None:
-        """Leave a landing to the keeper; returns at once."""
-        self._handed_over.append(run)
-        self._wake.set()
+    def hand_over(self, event: HandedOver) -> None:
+        """Leave something to the keeper; returns at once."""
+        self._handed_over.append(event)
+        self._woken.set()
 
     def end(self) -> None:
-        """Land what is left, give up the lease, and end the thread."""
-        self._ending = True
-        self._wake.set()
-        self._thread.join(_PATIENCE_AT_END)
+        """Settle what is left, give up the lease, and end the threads."""
+        self._ending.set()
+        self._woken.set()
+        self._threads[1].join(_PATIENCE_AT_END)
+        self._ended.set()
+        self._threads[0].join(_PATIENCE_AT_END)
         self._runtime.keeper = None
-        self._runtime.seat.worker_id = None
+        self._runtime.seat.worker_id = self._runtime.seat.main_pid = None
+        self._lease_store.close()
         self._store.close()
 
-    def _run(self) -> None:
-        renew_at = 0.0
-        ends_at = float("inf")
-        while not (self._ending and (not self._handed_over or time.monotonic() > ends_at)):
-            self._wake.clear()
+    def _keep_lease(self) -> None:
+        pauses = backoff(slowest=1.0)
+        while not self._ended.is_set():
             try:
-                if time.monotonic() >= renew_at:
-                    self._renew()
-                    renew_at = time.monotonic() + self._runtime.settings.heartbeat
-                self._land_next()
+                self._renew()
+            except Exception as error:
+                logger.warning(
+                    "Worker %s could not renew its lease: %s",
+                    self._hostname,
+                    error,
+                    exc_info=not isinstance(error, JobStateError),
+                )
+                self._ended.wait(next(pauses))
+            else:
+                pauses = backoff(slowest=1.0)
+                self._ended.wait(self._settings.heartbeat)
+        if (worker_id := self._runtime.seat.worker_id) is not None:
+            try:
+                self._lease_store.run(sweeping.end_worker(worker_id))
             except JobStateError as error:
-                logger.warning("The keeper of worker %s tries again: %s", self._hostname, error)
-                self._wake.wait(min(1.0, self._runtime.settings.heartbeat))
-                continue
-            if self._ending:
-                ends_at = min(ends_at, time.monotonic() + _PATIENCE_AT_END)
-            if not self._handed_over and not self._ending:
-                self._wake.wait(max(0.0, renew_at - time.monotonic()))
-        self._leave()
+                logger.warning("Worker %s could not sign off: %s", self._hostname, error)
 
     def _renew(self) -> None:
-        settings, seat = self._runtime.settings, self._runtime.seat
-        worker_id = seat.worker_id
-        if worker_id is not None:
-            if self._store.run(attempts.renew_lease(worker_id, settings.lease)):
+        seat, lease = self._runtime.seat, self._settings.lease
+        if (worker_id := seat.worker_id) is not None:
+            if self._lease_store.run(sweeping.renew_lease(worker_id, lease)):
                 return
+            # Its jobs are somebody else's by now: no body may take any more under this name.
+            seat.worker_id = None
             logger.error(
-                "Worker %s lost its lease and was given up: it goes on under a new id.",
+                "Worker %s was silent for its whole lease and was given up: it goes on under a "
+                "new id.",
                 self._hostname,
             )
         fresh = uuid4()
-        self._store.run(
-            attempts.register_worker(
-                fresh, self._hostname, os.getpid(), self._queues, settings.lease
-            )
+        self._lease_store.run(
+            sweeping.register_worker(fresh, self._hostname, os.getpid(), self._queues, lease)
         )
         seat.worker_id = fresh
 
-    def _land_next(self) -> None:
-        worker_id = self._runtime.seat.worker_id
-        if not self._handed_over or worker_id is None:
-            return
-        try:
-            self._handed_over[0].land(self._store, worker_id)
-        except JobNotFound as error:
-            logger.info("Nothing to land: %s", error)
-        self._handed_over.popleft()
+    def _keep_jobs(self) -> None:
+        duties: list[tuple[Callable[[], object], float]] = [
+            (self._answer_for_jobs, min(self._settings.lost_grace, self._settings.heartbeat)),
+            (self._sweeper.sweep, self._settings.sweep_interval),
+            (self._end_runs, self._settings.sweep_interval),
+        ]
+        due_at = [0.0 for _ in duties]
+        while not self._ending.is_set():
+            self._woken.clear()
+            for index, (duty, interval) in enumerate(duties):
+                if time.monotonic() >= due_at[index]:
+                    self._attempt(duty)
+                    due_at[index] = time.monotonic() + interval
+            if not self._attempt(self._settle_all):
+                due_at.append(time.monotonic() + 1.0)
+            self._woken.wait(max(0.0, min(due_at) - time.monotonic()))
+            del due_at[len(duties) :]
+        gives_up_at = time.monotonic() + _PATIENCE_AT_END / 2
+        while not self._attempt(self._settle_all) and time.monotonic() < gives_up_at:
+            self._ended.wait(0.1)
 
-    def _leave(self) -> None:
-        if (worker_id := self._runtime.seat.worker_id) is not None:
+    def _attempt(self, duty: Callable[[], object]) -> bool:
+        try:
+            duty()
+        except JobStateError as error:
+            logger.warning("The keeper of worker %s tries again: %s", self._hostname, error)
+            return False
+        except Exception:
+            # Without this thread nobody would answer for the worker's jobs.
+            logger.exception("The keeper of worker %s stumbled.", self._hostname)
+            return False
+        return True
+
+    def _settle_all(self) -> None:
+        worker_id = self._runtime.seat.worker_id
+        while self._handed_over and worker_id is not None:
+            event = self._handed_over[0]
             try:
-                self._store.run(attempts.end_worker(worker_id))
-            except JobStateError as error:
-                logger.warning("Worker %s could not sign off: %s", self._hostname, error)
+                event.settle(Desk(self._store, self._sweeper, worker_id, self._settings.lost_grace))
+            except StoreUnavailable:
+                # The next one may fare better, and must not wait for this one.
+                self._handed_over.rotate(-1)
+                raise
+            except Exception:
+                logger.exception("The keeper could not settle %s.", event)
+            self._handed_over.popleft()
+
+    def _answer_for_jobs(self) -> None:
+        """Rescue jobs that this worker holds but none of its processes runs, seen twice."""
+        if (worker_id := self._runtime.seat.worker_id) is None:
+            return
+        held = self._store.run(sweeping.held_by(worker_id))
+        gone = {key for key, pid in held.items() if is_gone(key[0], pid)}
+        now = time.monotonic()
+        self._suspects = {key: self._suspects.get(key, now) for key in gone}
+        for (job_id, attempt), first_seen in self._suspects.items():
+            if now - first_seen >= self._settings.lost_grace:
+                self._sweeper.rescue(Hold(job_id, attempt, worker_id))
+
+    def _end_runs(self) -> None:
+        """Terminate runs of jobs that were ended without them: cancelled, or past a deadline.
+
+        Not by Celery's revoke: it would also discard the message that brings the errbacks.
+        """
+        pool, hub = self._worker.pool, self._worker.hub
+        if not isinstance(pool, TaskPool) or hub is None:
+            return  # Elsewhere Celery cannot end a run; it is fenced out, and ends by itself.
+        active = _active_requests()
+        ended = self._store.run(sweeping.ended_among(list(active))) if active else set()
+        for job_id in ended & self._overdue:
+            logger.warning("The run of job %s is terminated: the job has landed.", job_id)
+            hub.call_soon(active[job_id].terminate, pool)
+        # Seen twice: a run that has just ended its job itself is still active for a moment.
+        self._overdue = ended
+
+
+def _active_requests() -> dict[UUID, Request]:
+    """Find the runs of jobs that Celery has in hand."""
+    found = {}
+    # A copy in one step: Celery's own thread adds to it, which iterating does not survive.
+    for request in (alive() for alive in active_requests.data.copy()):
+        if request is not None and isinstance(request.task, JobTask):
+            with suppress(JobNotFound):
+                found[job_id_of(request.id)] = request
+    return found
 
 
 class KeeperStep(bootsteps.Step):  # type: ignore[misc]  # Celery ships no types
@@ -163,8 +225,7 @@ class KeeperStep(bootsteps.Step):  # type: ignore[misc]  # Celery ships no types
         """Start the keeper of the worker's app."""
         runtime = installed(worker.app)
         if runtime is not None:
-            queues = [str(name) for name in worker.app.amqp.queues.consume_from]
-            Keeper(runtime, worker.hostname or socket.gethostname(), queues).start()
+            Keeper(runtime, worker).start()
 
 
 def end_keeper(sender: Any, **_: Any) -> None:

@@ -72,6 +72,11 @@ def failed(code: str, message: str | None = None, detail: dict[str, str] | None 
     )
 
 
+def described(error: BaseException) -> str:
+    """Return the type and the text of an exception, as the history has them."""
+    return mend_text(f"{type(error).__name__}: {_text_of(error)}")
+
+
 def _text_of(error: BaseException) -> str:
     try:
         return str(error) or type(error).__name__

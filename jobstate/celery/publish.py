@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,7 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery, Task
-from kombu.exceptions import EncodeError, OperationalError
+from celery.canvas import Signature, _chain, _chord, maybe_signature
+from celery.exceptions import SoftTimeLimitExceeded
+from celery.utils.functional import maybe_list
+from kombu.exceptions import EncodeError
+from kombu.pools import producers
 from kombu.utils import json as kombu_json
 
 from jobstate.creation import When
@@ -24,12 +29,17 @@ TICKET = "jobstate-after"
 OWNER = "jobstate-owner"
 """The header that says who owns a job whose message was published without its row."""
 
+LANDS = "jobstate-lands"
+"""The header of a plain task that ends a job which was delegated to it: the job's id."""
+
 # What belongs to one call and cannot be kept; and what columns of the row say better.
 _TRANSIENT = frozenset(
     {"connection", "producer", "publisher", "result_cls", "router", "task_type", "add_to_parent"}
 )
 _IN_COLUMNS = frozenset({"countdown", "eta", "expires", "task_id"})
 _FOLLOWUPS = ("link", "link_error", "chain", "chord")
+_ERRBACKS = ("link_error", "chord")
+_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +70,52 @@ class Message:
                 f"The call of {self.task_name} cannot be stored: {error}. Arguments and options "
                 "of a job must be JSON. Pass ids and plain values instead of objects."
             ) from error
-        followups = any(kept.get(name) for name in _FOLLOWUPS)
-        return json.dumps({"body": body, "followups": followups})
+        pending = {
+            "followups": any(kept.get(name) for name in _FOLLOWUPS),
+            "errbacks": any(kept.get(name) for name in _ERRBACKS),
+        }
+        return json.dumps({"body": body, **pending})
 
     @classmethod
     def decode(cls, task_name: str, stored: Mapping[str, Any]) -> "Message":
         """Read a message as it was stored."""
         args, kwargs, options = kombu_json.loads(stored["body"])
         return cls(task_name, args, kwargs, options)
+
+
+def freeze_callbacks(app: Celery, options: dict[str, Any], **inherited: object) -> None:
+    """Settle the ids of callbacks and errbacks, so that a second dispatch makes no second job.
+
+    Those that are jobs get the options of `inherited`: Celery may dispatch them in a process that
+    knows nothing of the job they follow.
+    """
+    for name in ("link", "link_error"):
+        if options.get(name):
+            frozen = [
+                maybe_signature(found, app, clone=True) for found in maybe_list(options[name])
+            ]
+            for signature in frozen:
+                signature.freeze()
+                if hasattr(app.tasks.get(signature.task), "job_track"):
+                    signature.options = {**inherited, **signature.options}
+            options[name] = frozen
+
+
+def find_signature(canvas: Signature, task_id: str) -> Signature | None:
+    """Find the task of a canvas that has this id."""
+    if isinstance(canvas, _chord):
+        inner = [canvas.body]
+    elif isinstance(canvas, _chain):
+        inner = list(canvas.tasks)
+    else:
+        return canvas if canvas.id == task_id else None
+    found = (find_signature(signature, task_id) for signature in inner)
+    return next((signature for signature in found if signature is not None), None)
+
+
+def first_of(canvas: Signature) -> Signature:
+    """Return what is published at once: a chain's first task, or all of it."""
+    return first_of(canvas.tasks[0]) if isinstance(canvas, _chain) else canvas
 
 
 def send(
@@ -78,23 +126,33 @@ def send(
     *,
     eta: When | None,
     expires: When | None,
+    timeout: float,
 ) -> bool:
-    """Give a job's message to the broker; return whether it took it.
+    """Give a job's message to the broker; return whether it took it within `timeout` seconds.
 
-    A broker that is down is no error: the row has the message, and it is published later.
+    A broker that is down is no error, nor is a result backend: the row has the message, and it is
+    published later.
     """
     options = {name: value for name, value in message.options.items() if name not in _IN_COLUMNS}
     options["headers"] = {**(options.get("headers") or {}), TICKET: ticket}
+    when = {"eta" if isinstance(eta, datetime) else "countdown": _seconds(eta)}
     try:
-        _publisher(app, message.task_name)(
-            message.args,
-            message.kwargs,
-            task_id=str(job_id),
-            expires=_seconds(expires),
-            **{"eta" if isinstance(eta, datetime) else "countdown": _seconds(eta)},
-            **options,
-        )
-    except OperationalError as error:
+        with _producer(app, timeout) as producer:
+            _publisher(app, message.task_name)(
+                message.args,
+                message.kwargs,
+                task_id=str(job_id),
+                expires=_seconds(expires),
+                producer=producer,
+                retry_policy=_ONCE,
+                **when,
+                **options,
+            )
+    except SoftTimeLimitExceeded:
+        raise  # It is meant for the body that publishes here.
+    except Exception as error:
+        if app.conf.task_always_eager:
+            raise  # Nothing was published: this is the body's own exception.
         logger.warning(
             "Job %s was not published: the broker did not take it (%s). Its row keeps the message.",
             job_id,
@@ -103,6 +161,17 @@ def send(
         )
         return False
     return True
+
+
+@contextmanager
+def _producer(app: Celery, timeout: float) -> Iterator[Any]:
+    """Lend a producer whose connection gives up in time, whatever the app's own would do."""
+    connection = app.connection_for_write(
+        connect_timeout=timeout,
+        transport_options={"socket_timeout": timeout, "socket_connect_timeout": timeout},
+    )
+    with producers[connection].acquire(block=True, timeout=timeout) as producer:
+        yield producer
 
 
 def _publisher(app: Celery, task_name: str) -> Callable[..., object]:

@@ -1,6 +1,7 @@
 """What an app with jobstate installed has in every process: settings, service, seat."""
 
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -8,6 +9,7 @@ from weakref import WeakKeyDictionary
 from celery import Celery
 
 from jobstate import attempts
+from jobstate.celery.circuit import Circuit
 from jobstate.celery.publish import Message, send
 from jobstate.celery.seat import Seat
 from jobstate.creation import When
@@ -19,11 +21,14 @@ from jobstate.values import job_id_of
 
 logger = logging.getLogger("jobstate")
 
+_SOON = 60.0
+"""How far ahead a message may be published, in seconds; the `due` statement has the same figure."""
+
 
 class Keeping(Protocol):
     """The keeper, as the signal handlers of a worker's main process know it."""
 
-    def hand_over(self, run: Any) -> None:
+    def hand_over(self, event: Any) -> None:
         """Leave a landing to the keeper; returns at once."""
 
     def end(self) -> None:
@@ -36,9 +41,14 @@ class Runtime:
     def __init__(self, app: Celery, settings: Settings) -> None:
         self.app = app
         self.settings = settings
-        self.service = JobService.from_settings(settings)
+        self.service = JobService(
+            settings.database_url,
+            settings=settings,
+            publish=lambda job_id: self.publish_stored(job_id, again=True),
+        )
         self.seat = Seat()
         self.keeper: Keeping | None = None
+        self._circuit = Circuit()
 
     def publish(
         self,
@@ -49,10 +59,26 @@ class Runtime:
         eta: When | None = None,
         expires: When | None = None,
     ) -> bool:
-        """Publish a job's message and note it in the row; return whether the broker took it."""
-        if not send(self.app, job_id, ticket, message, eta=eta, expires=expires):
+        """Publish a job's message and note it in the row; return whether the broker took it.
+
+        One that is to start later than in a minute is left to the sweeper, which publishes it when
+        it is due: brokers deliver a message that waits in a worker again and again.
+        """
+        if _is_far(eta):
             return False
-        noted = attempts.note_published(job_id, ticket, self.settings.republish_after)
+        if self._circuit.is_open:
+            logger.warning(
+                "Job %s was not published: the broker has just failed. Its row keeps the message.",
+                job_id,
+                extra={"job_id": str(job_id)},
+            )
+            return False
+        timeout = self.settings.publish_timeout
+        if not send(self.app, job_id, ticket, message, eta=eta, expires=expires, timeout=timeout):
+            self._circuit.failed()
+            return False
+        self._circuit.worked()
+        noted = attempts.note_published(job_id, ticket, self.settings.publish_grace)
         try:
             self.service.store.run(noted)
         except JobStateError as error:
@@ -65,15 +91,37 @@ class Runtime:
             )
         return True
 
-    def publish_stored(self, job: Job | UUID | str) -> bool:
-        """Publish a job from its row, if it still waits for that; return whether it was."""
+    def publish_committed(self, job_id: UUID) -> None:
+        """Publish a job whose commit is done; what goes wrong now is no error of the commit."""
+        try:
+            self.publish_stored(job_id)
+        except JobStateError as error:
+            logger.warning(
+                "Job %s was not published: %s", job_id, error, extra={"job_id": str(job_id)}
+            )
+
+    def publish_stored(self, job: Job | UUID | str, *, again: bool = False) -> bool:
+        """Publish a job from its row, if it still waits for that; return whether it was.
+
+        Args:
+            job: The job, or its id.
+            again: Publish it also when its message went out before.
+        """
         job_id = job.id if isinstance(job, Job) else job_id_of(job)
-        row = self.service.store.run(attempts.message_of(job_id))
+        row = self.service.store.run(attempts.message_of(job_id, again=again))
         if row is None:
             return False
         task_name, stored, ticket, eta, expires = row
         message = Message.decode(task_name, stored)
         return self.publish(job_id, ticket, message, eta=eta, expires=expires)
+
+
+def _is_far(eta: When | None) -> bool:
+    if isinstance(eta, datetime):
+        eta = eta - datetime.now(UTC)
+    if isinstance(eta, timedelta):
+        eta = eta.total_seconds()
+    return eta is not None and eta > _SOON
 
 
 _installed: WeakKeyDictionary[Celery, Runtime] = WeakKeyDictionary()

@@ -16,7 +16,8 @@ class Seat:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 1 + 2 * len(_NOBODY))
-        self._main = 0
+        self.main_pid: int | None = None
+        """The worker's main process; None while this process is no part of a worker."""
 
     @property
     def worker_id(self) -> UUID | None:
@@ -27,7 +28,6 @@ class Seat:
 
     @worker_id.setter
     def worker_id(self, worker_id: UUID | None) -> None:
-        self._main = os.getpid()
         other = 1 - self._memory[0]
         start = 1 + len(_NOBODY) * other
         self._memory[start : start + len(_NOBODY)] = worker_id.bytes if worker_id else _NOBODY
@@ -36,4 +36,4 @@ class Seat:
     @property
     def in_pool_process(self) -> bool:
         """Whether this is a child that the worker's main process forked."""
-        return self._main not in (0, os.getpid())
+        return self.main_pid not in (None, os.getpid())

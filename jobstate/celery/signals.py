@@ -1,9 +1,10 @@
 """Celery's signals, each translated into one verb. They decide nothing and never raise.
 
-A handler whose process ran the body lands the job there. One that did not (the main process hears
-of a lost child, a hard time limit, a revoked task) hands over to the keeper and returns: it runs
-in Celery's event loop, where nobody may wait for a database. All of them fail closed: what no
-handler lands stays held, and is noticed when the lease or the process is gone.
+What a body returned or raised has landed before any of them is called. In the body's process
+they land or release what is left, and note that callbacks were dispatched. The main process hears
+of a lost child, a hard time limit, a revoked task; its handlers hand over to the keeper and return,
+because they run in Celery's event loop, where nobody may wait for a database. All of them fail
+closed: what no handler lands stays held, and is noticed when the lease or the process is gone.
 """
 
 import functools
@@ -15,18 +16,22 @@ from weakref import WeakSet
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals
+from celery.app.task import Context
 from celery.exceptions import Reject
 from celery.worker.request import Request
+from celery.worker.state import revoked
 
+from jobstate import attempts, sweeping
+from jobstate.attempts import Landing
 from jobstate.celery import outcome
 from jobstate.celery.attempt import Attempt, Grip, current_attempt, running_attempt
-from jobstate.celery.keeper import LostRun, UnstartedRun
-from jobstate.celery.publish import TICKET
+from jobstate.celery.handover import LostMessage, LostRun, UnstartedRun
+from jobstate.celery.publish import LANDS, TICKET
 from jobstate.celery.runtime import Runtime, installed
 from jobstate.celery.task import JobTask
 from jobstate.errors import JobNotFound
 from jobstate.states import ErrorCode
-from jobstate.values import job_id_of
+from jobstate.values import job_id_of, to_json
 
 logger = logging.getLogger("jobstate")
 
@@ -53,12 +58,18 @@ def _never_raising(handler: Handler) -> Handler:
 
 @_never_raising
 def _on_failure(sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
-    """Land the job of a body that raised, of a lost process, or of one that never began."""
+    """Note that errbacks were dispatched; land what was lost, or failed before its body."""
+    if (delegated := _delegated_to(sender)) is not None:
+        ending = attempts.columns(_landing_of(delegated[0], exception))
+        delegated[0].service.store.run_all(sweeping.end_unheld(delegated[1], None, ending))
+        return
     runtime, job_id = _job_of(sender, task_id)
     if runtime is None or job_id is None:
         return
     if (attempt := _attempt_at(job_id)) is not None:
-        attempt.fail(exception)
+        if attempt.grip is Grip.HELD:
+            attempt.fail(exception)
+        attempt.clear_followups(failed=True)
     elif isinstance(exception, Reject):
         return  # The child that rejected the message has landed or released the job itself.
     elif isinstance(exception, WorkerLostError):
@@ -66,22 +77,23 @@ def _on_failure(sender: Any, task_id: str, exception: BaseException, **_: Any) -
     elif isinstance(exception, TimeLimitExceeded):
         _hand_over_lost(runtime, job_id, ErrorCode.TIME_LIMIT)
     else:
-        landing = outcome.failure(exception, runtime.settings, retries_exhausted=False)
-        ticket = (sender.request.headers or {}).get(TICKET)
-        unstarted = UnstartedRun(job_id, ticket, landing)
-        if runtime.keeper is not None and not runtime.seat.in_pool_process:
-            runtime.keeper.hand_over(unstarted)
-        elif (worker_id := runtime.seat.worker_id) is not None:
-            unstarted.land(runtime.service.store, worker_id)
+        _land_unstarted(runtime, job_id, sender.request, exception)
 
 
 @_never_raising
-def _on_internal_error(sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
-    """Land the job of a body after which Celery itself stumbled."""
-    job_id = _job_of(sender, task_id)[1]
-    if job_id is not None and (attempt := running_attempt(job_id)) is not None:
+def _on_internal_error(
+    sender: Any, task_id: str, request: Any, exception: BaseException, **_: Any
+) -> None:
+    """Land the job of a body after which Celery itself stumbled, or of an eager call's hook."""
+    runtime, job_id = _job_of(sender, task_id)
+    if runtime is None or job_id is None:
+        return
+    if (attempt := running_attempt(job_id)) is not None:
         attempt.fail(exception)
         attempt.end()
+    elif (context := Context(request or {})).is_eager:
+        # Celery sends no other signal where eager exceptions propagate.
+        _land_unstarted(runtime, job_id, context, exception)
 
 
 @_never_raising
@@ -99,11 +111,16 @@ def _on_retry(sender: Any, request: Any, reason: Any, einfo: Any, **_: Any) -> N
 
 
 @_never_raising
-def _on_success(sender: Any, **_: Any) -> None:
-    """Note that Celery has dispatched the callbacks."""
+def _on_success(sender: Any, result: Any, **_: Any) -> None:
+    """Note that Celery has dispatched the callbacks; land a job that was delegated."""
+    if (delegated := _delegated_to(sender)) is not None:
+        runtime, job_id = delegated
+        stored = to_json(result, "result", runtime.settings.max_result_bytes)
+        runtime.service.store.run(attempts.land_delegated(job_id, stored))
+        return
     attempt = current_attempt()
     if attempt is not None and str(attempt.job.id) == sender.request.id:
-        attempt.clear_followups()
+        attempt.clear_followups(failed=False)
 
 
 @_never_raising
@@ -114,7 +131,9 @@ def _on_postrun(sender: Any, task_id: str, retval: Any, state: str | None, **_: 
         return
     try:
         if attempt.grip is Grip.HELD and state in ("IGNORED", "REJECTED"):
-            if isinstance(retval, Reject) and retval.requeue:
+            # An eager call has no broker that could bring the job again.
+            requeue = isinstance(retval, Reject) and retval.requeue
+            if requeue and not sender.request.is_eager:
                 attempt.release()
                 attempt.runtime.publish_stored(job_id)
             else:
@@ -137,15 +156,23 @@ def _on_revoked(sender: Any, request: Any, **how: Any) -> None:
         return
     if how["terminated"]:
         _hand_over_lost(runtime, job_id, ErrorCode.CANCELLED)
+    elif how["expired"]:
+        # By this worker's clock; the sweeper asks the database's. Celery would take the next
+        # message, which may be in time, for a revoked one.
+        revoked.discard(request.id)
+        runtime.keeper.hand_over(LostMessage(job_id, _ticket(request), patient=False))
     else:
-        code = ErrorCode.EXPIRED if how["expired"] else ErrorCode.CANCELLED
-        ticket = (request.headers or {}).get(TICKET)
-        runtime.keeper.hand_over(UnstartedRun(job_id, ticket, outcome.failed(code)))
+        ending = attempts.ending(ErrorCode.CANCELLED)
+        runtime.keeper.hand_over(UnstartedRun(job_id, _ticket(request), ending))
 
 
 @_never_raising
-def _on_unknown(name: str, id: str, **_: Any) -> None:  # noqa: A002 - Celery's name for it
-    """Say which job waits for a worker that has its task."""
+def _on_unknown(sender: Any, message: Any, name: str, id: str, **_: Any) -> None:  # noqa: A002 - Celery's
+    """Hand over a job whose task this worker does not have: another one may."""
+    runtime = installed(sender.app)
+    ticket = message.headers.get(TICKET)
+    if runtime is None or runtime.keeper is None or ticket is None:
+        return
     logger.error(
         "Job %s asks for task %s, which this worker does not have: it stays queued. Start a "
         "worker that imports the task, or correct its name.",
@@ -153,6 +180,8 @@ def _on_unknown(name: str, id: str, **_: Any) -> None:  # noqa: A002 - Celery's 
         name,
         extra={"job_id": id},
     )
+    lost = LostMessage(job_id_of(id), ticket, ErrorCode.UNKNOWN_TASK)
+    runtime.keeper.hand_over(lost)
 
 
 _HANDLERS: dict[str, Handler] = {
@@ -174,8 +203,35 @@ _requests: WeakSet[Request] = WeakSet()
 def _hand_over_lost(runtime: Runtime, job_id: UUID, code: ErrorCode) -> None:
     if runtime.keeper is not None:
         same = (request for request in set(_requests) if request.id == str(job_id))
-        pids = [request.worker_pid for request in same if request.worker_pid is not None]
-        runtime.keeper.hand_over(LostRun(job_id, pids, outcome.failed(code)))
+        pids = frozenset(request.worker_pid for request in same if request.worker_pid)
+        runtime.keeper.hand_over(LostRun(job_id, pids, code))
+
+
+def _delegated_to(sender: Any) -> tuple[Runtime, UUID] | None:
+    """Find the job that was delegated to a plain task, in the process that ran it."""
+    headers = getattr(getattr(sender, "request", None), "headers", None) or {}
+    if isinstance(sender, JobTask) or LANDS not in headers:
+        return None
+    runtime = installed(sender.app)
+    return None if runtime is None else (runtime, job_id_of(headers[LANDS]))
+
+
+def _landing_of(runtime: Runtime, error: BaseException) -> Landing:
+    return outcome.failure(error, runtime.settings, retries_exhausted=False)
+
+
+def _ticket(request: Any) -> int:
+    return (request.headers or {}).get(TICKET) or 0
+
+
+def _land_unstarted(runtime: Runtime, job_id: UUID, request: Context, error: BaseException) -> None:
+    """Land a job whose body never began; by the keeper, where this is the main process."""
+    ending = attempts.columns(_landing_of(runtime, error))
+    keeper = None if request.is_eager or runtime.seat.in_pool_process else runtime.keeper
+    if keeper is not None:
+        keeper.hand_over(UnstartedRun(job_id, _ticket(request), ending))
+    else:
+        runtime.service.store.run_all(sweeping.end_unheld(job_id, _ticket(request), ending))
 
 
 def _attempt_at(job_id: UUID) -> Attempt | None:

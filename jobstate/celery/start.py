@@ -3,27 +3,28 @@
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid4
 
 from celery import Task
+from celery.app.task import Context
 from celery.exceptions import Ignore, Reject
 
-from jobstate import attempts
+from jobstate import attempts, sweeping
 from jobstate.attempts import Hold, Policy, Taking
-from jobstate.celery.attempt import Attempt, running_attempt
+from jobstate.celery.attempt import Attempt
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import NewJob, create_job
-from jobstate.errors import JobFailed, JobNotFound, SchemaMismatch, StoreUnavailable
+from jobstate.errors import JobNotFound, JobStateError, SchemaMismatch, StoreUnavailable
 from jobstate.operations import about
 from jobstate.records import Job
-from jobstate.states import JobStatus
+from jobstate.store import Operation, Script
 from jobstate.values import job_id_of
 from jobstate.waiting import backoff
 
@@ -33,38 +34,38 @@ _eager_worker: ContextVar[UUID | None] = ContextVar("jobstate_eager_worker", def
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
-    """The job has landed, and its follow-ups have still to be dispatched."""
-
-    result: Any
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
     """One message that reached a worker."""
 
     job_id: UUID
     ticket: int | None
-    worker_id: UUID | None
+    taker: Callable[[], UUID | None]
+    """Under which id it takes the job: a worker gets its lease later than its first message."""
     policy: Policy
     adopted: Callable[[], NewJob]
     """Describes the job to create when the message was not published as one."""
 
 
-def start(runtime: Runtime, delivery: Delivery) -> Attempt | Landed:
+def start(runtime: Runtime, delivery: Delivery) -> Attempt:
     """Take the job, waiting for the database and the lease as long as `start_patience`.
+
+    An attempt that has landed already has only to dispatch what follows it.
 
     Raises:
         Ignore: This message is not to be run: a duplicate, or its job is gone or has landed.
         Reject: The database stayed away; a late-acking message goes back to the broker.
-        JobFailed: The job landed in failed; the follow-ups of that have still to be dispatched.
     """
     gives_up_at = time.monotonic() + runtime.settings.start_patience
     for pause in backoff():
         try:
             taking = _take(runtime, delivery)
             if taking is None:
-                raise Ignore(f"Job {delivery.job_id} is gone: purged, or never committed.")
+                logger.info(
+                    "A message of job %s was dropped: the job is gone, purged, or never committed.",
+                    delivery.job_id,
+                    extra={"job_id": str(delivery.job_id)},
+                )
+                raise Ignore(f"Job {delivery.job_id} is gone.")
             if (answer := _answer(runtime, delivery, taking)) is not None:
                 return answer
             problem: object = "this worker has no lease"
@@ -100,25 +101,36 @@ def delivery_of(
         )
         raise Ignore(f"Task id {request.id!r} is not a UUID.") from None
     ticket = (request.headers or {}).get(TICKET)
-    worker_id = _eager_worker.get() if request.is_eager else runtime.seat.worker_id
-    return Delivery(job_id, ticket, worker_id, policy, adopted)
+    return Delivery(job_id, ticket, lambda: taker_of(runtime, request), policy, adopted)
+
+
+def taker_of(runtime: Runtime, request: Context) -> UUID | None:
+    """Return the worker under whose id a request runs, if it has one."""
+    return _eager_worker.get() if request.is_eager else runtime.seat.worker_id
 
 
 @contextmanager
 def eager_worker(runtime: Runtime) -> Iterator[None]:
     """Be a worker of one's own, for an eager run."""
-    worker_id, store = uuid4(), runtime.service.store
-    store.run(
-        attempts.register_worker(
-            worker_id, socket.gethostname(), os.getpid(), [], runtime.settings.lease
-        )
-    )
+    worker_id, store, lease = uuid4(), runtime.service.store, runtime.settings.lease
+    store.run(sweeping.register_worker(worker_id, socket.gethostname(), os.getpid(), [], lease))
+    ended = threading.Event()
+
+    def keep_lease() -> None:
+        while not ended.wait(runtime.settings.heartbeat):
+            try:
+                store.run(sweeping.renew_lease(worker_id, lease))
+            except JobStateError as error:
+                logger.warning("An eager run could not renew its lease: %s", error)
+
+    threading.Thread(target=keep_lease, name="jobstate-lease", daemon=True).start()
     token = _eager_worker.set(worker_id)
     try:
         yield
     finally:
+        ended.set()
         _eager_worker.reset(token)
-        store.run(attempts.end_worker(worker_id))
+        store.run(sweeping.end_worker(worker_id))
 
 
 def _take(runtime: Runtime, delivery: Delivery) -> Taking | None:
@@ -126,29 +138,32 @@ def _take(runtime: Runtime, delivery: Delivery) -> Taking | None:
     take = attempts.take(
         delivery.job_id,
         delivery.ticket or 0,
-        delivery.worker_id,
+        delivery.taker(),
         os.getpid(),
         delivery.policy,
     )
     taking = store.run(take)
     if taking is not None or delivery.ticket is not None:
         return taking
-    create = create_job(delivery.adopted(), runtime.settings)
-    with store.transaction() as transaction:
-        transaction.run(create)
-        return transaction.run(take)
+    return store.run_all(_adopt(create_job(delivery.adopted(), runtime.settings), take))
 
 
-def _answer(runtime: Runtime, delivery: Delivery, taking: Taking) -> Attempt | Landed | None:
+def _adopt(create: Operation[Job | None], take: Operation[Taking | None]) -> Script[Taking | None]:
+    yield create
+    taking: Taking | None = yield take
+    return taking
+
+
+def _answer(runtime: Runtime, delivery: Delivery, taking: Taking) -> Attempt | None:
     """Decide what a take's answer means. None: the job is free, but this worker has no lease."""
     job = taking.job
     if taking.done or _is_mine(delivery, job):
         hold = Hold(job.id, job.attempt, job.worker_id or UUID(int=0))
-        return Attempt(runtime, job, hold, followups=taking.followups)
+        attempt = Attempt(runtime, job, hold, followups=taking.followups)
+        if attempt.claim(taken=taking.done):
+            return attempt
     if job.is_terminal and job.followups_pending:
-        if job.status is JobStatus.FAILED:
-            raise JobFailed(job.error_message or "The job failed.")
-        return Landed(job.result)
+        return Attempt.landed(runtime, job)
     if job.is_terminal or job.worker_id is not None or job.attempt != (delivery.ticket or 0):
         logger.info(
             "A message of job %s was dropped: it follows attempt %s, and the job is %s at "
@@ -159,15 +174,15 @@ def _answer(runtime: Runtime, delivery: Delivery, taking: Taking) -> Attempt | L
             job.attempt,
             extra=about(job),
         )
+        runtime.service.store.run(attempts.note(job.id, "duplicate_delivery", job.attempt))
         raise Ignore(f"Job {job.id} is not to be started by this message.")
     return None
 
 
 def _is_mine(delivery: Delivery, job: Job) -> bool:
-    """Tell a take whose answer was lost from a duplicate: this process knows what it runs."""
+    """Say whether this may be a take whose answer was lost; `Attempt.claim` has the last word."""
     return (
         job.worker_id is not None
-        and (job.worker_id, job.pid) == (delivery.worker_id, os.getpid())
+        and (job.worker_id, job.pid) == (delivery.taker(), os.getpid())
         and job.attempt == (delivery.ticket or 0) + 1
-        and running_attempt(job.id) is None
     )

@@ -1,12 +1,14 @@
 """The base of every task that runs as a job."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from celery import Task
+from celery import Celery, Task
+from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
@@ -14,12 +16,29 @@ from jobstate.attempts import Policy
 from jobstate.celery.attempt import Attempt, Grip, current_attempt
 from jobstate.celery.current import CurrentJob, current_job
 from jobstate.celery.enqueue import Call, moment_of, new_job, owner_of, queue_of, submit
-from jobstate.celery.publish import OWNER, TICKET, Message
+from jobstate.celery.publish import (
+    LANDS,
+    OWNER,
+    TICKET,
+    Message,
+    find_signature,
+    first_of,
+    freeze_callbacks,
+)
 from jobstate.celery.runtime import Runtime, runtime_of
-from jobstate.celery.start import Delivery, Landed, delivery_of, eager_worker, start
+from jobstate.celery.start import Delivery, delivery_of, eager_worker, start
 from jobstate.creation import NewJob, When
-from jobstate.errors import JobCancelled, JobFailed, JobNotFound, LeaseLost, OwnerRequired
+from jobstate.errors import (
+    ConfigurationError,
+    JobCancelled,
+    JobFailed,
+    JobNotFound,
+    LeaseLost,
+    OwnerRequired,
+)
 from jobstate.records import Job
+from jobstate.states import JobStatus
+from jobstate.values import new_id_of
 
 _ENDINGS = (JobCancelled, JobFailed, LeaseLost)
 _OWN_OPTIONS = ("user_id", "idempotency_key", "parent_job", "deadline")
@@ -58,6 +77,16 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     The stored message has them until the job lands, so that it can be published again.
     """
 
+    @classmethod
+    def on_bound(cls, app: Celery) -> None:
+        """Leave a lost run of an idempotent task to the rescue.
+
+        Otherwise Celery would call its errbacks while the job is run again.
+        """
+        super().on_bound(app)
+        if cls.job_track and cls.acks_late:
+            cls.reject_on_worker_lost = True
+
     @property
     def job(self) -> CurrentJob:
         """The job whose body runs here.
@@ -73,17 +102,17 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         return job
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Take the job, run the body, land the job."""
+        """Take the job, run the body, land the job: before Celery dispatches what follows."""
         surrounding = current_attempt()
         nested = surrounding is not None and str(surrounding.job.id) == self.request.id
         if not self._is_job() or self.request.called_directly or nested:
             return super().__call__(*args, **kwargs)
         runtime = runtime_of(self.app)
-        started = start(runtime, self._delivery(runtime, args, kwargs))
-        if isinstance(started, Landed):
-            return started.result
-        started.begin()
-        return self._run_body(started, args, kwargs)
+        attempt = start(runtime, self._delivery(runtime, args, kwargs))
+        attempt.begin()
+        if attempt.grip is Grip.LANDED:
+            return _as_landed(attempt.job)
+        return self._run_body(attempt, args, kwargs)
 
     def enqueue(self, *args: Any, user_id: object, connection: object = None, **kwargs: Any) -> Job:
         """Create a queued job that calls the task with these arguments, and publish it.
@@ -124,7 +153,13 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             InvalidValueError: Something cannot be stored; nothing was.
             StoreUnavailable: The database cannot be reached; nothing was stored.
             TypeError: The arguments do not fit the task.
+            ConfigurationError: The task has `job_track` off: its calls are no jobs.
         """
+        if not self._is_job():
+            raise ConfigurationError(
+                f"Task {self.name} is not tracked: nobody would run its job. Call apply_async(), "
+                "or turn job_track on."
+            )
         if user_id is None:
             raise OwnerRequired(f"The job of task {self.name}")
         options = {
@@ -157,7 +192,10 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             StoreUnavailable: The database cannot be reached; nothing was stored.
         """
         options |= {"link": link, "link_error": link_error, "shadow": shadow}
-        if not self._is_job() or self.app.conf.task_always_eager:
+        if not self._is_job():
+            plain = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
+            return super().apply_async(args, kwargs, task_id, producer, **plain)
+        if self.app.conf.task_always_eager:
             return super().apply_async(args, kwargs, task_id, producer, **options)
         attempt = current_attempt()
         if attempt is not None and task_id == str(attempt.job.id):
@@ -190,7 +228,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         attempt = current_attempt()
         if attempt is None:
             return super().retry(*args, exc=exc, **options)
-        attempt.retry_error = exc
+        attempt.retry_error = exc or sys.exception()
         try:
             return super().retry(*args, exc=exc, **options)
         except (Ignore, Reject, Retry):
@@ -199,23 +237,38 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             attempt.exhausted_by = error
             raise
 
+    def on_replace(self, sig: Signature) -> Any:
+        """Have other tasks take the job over; see Celery's ``Task.replace``.
+
+        One job task goes on with the job itself. Anything else is delegated to: the job lands
+        with the task that has its id, or fails with one that fails.
+        """
+        attempt = current_attempt()
+        heir = find_signature(sig, self.request.id)
+        if attempt is not None and heir is not None and not self.request.is_eager:
+            is_job = isinstance(self.app.tasks.get(heir.task), JobTask)
+            if not (is_job and heir is first_of(sig)) and not attempt.release(delegated=True):
+                raise LeaseLost(attempt.job.id, attempt.hold.attempt)
+            if not is_job:
+                heir.set(headers={**(heir.options.get("headers") or {}), LANDS: heir.id})
+        return super().on_replace(sig)
+
     def _run_body(self, attempt: Attempt, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         try:
-            value = self.run(*args, **kwargs)
+            return attempt.succeed(self.run(*args, **kwargs))
         except LeaseLost as error:
             raise Ignore(str(error)) from error
         except (Ignore, Reject, Retry):
             raise
-        except Exception:
-            if attempt.grip is Grip.HELD:
+        except Exception as error:
+            if attempt.fail(error):
                 raise
-            raise Ignore(f"Job {attempt.job.id} was given up by its body.") from None
+            raise Ignore(f"Job {attempt.job.id} is no longer this attempt's.") from None
         except BaseException as error:
             # In a pool process the main process will know why, and lands the job.
             if not attempt.runtime.seat.in_pool_process:
                 attempt.fail(error)
             raise
-        return attempt.succeed(value)
 
     def _run_again(
         self,
@@ -224,6 +277,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         kwargs: Mapping[str, Any],
         options: Mapping[str, Any],
     ) -> None:
+        # The row says whose job it is, whatever the signature of a replacement says.
+        options = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
         message = self._message(args, kwargs, options)
         attempt.run_again(
             message,
@@ -255,10 +310,13 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         options: dict[str, Any],
     ) -> Call:
         given = {name: options.pop(name, None) for name in _OWN_OPTIONS}
+        owner = owner_of(runtime, given["user_id"], f"The job of task {self.name}")
+        task_id = uuid4() if task_id is None else new_id_of(task_id)
+        freeze_callbacks(self.app, options, user_id=owner, parent_job=str(task_id))
         return Call(
             message=self._message(args, kwargs, options),
             job_type=self.job_type or self.name,
-            user_id=owner_of(runtime, given["user_id"], f"The job of task {self.name}"),
+            user_id=owner,
             body=self.run,
             redact=self.job_redact,
             task_id=task_id,
@@ -293,8 +351,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     ) -> Delivery:
         def adopted() -> NewJob:
             owner = (self.request.headers or {}).get(OWNER)
-            call = self._call(runtime, args, kwargs, self.request.id, {"user_id": owner})
-            return new_job(runtime, call, publishable=False)
+            options = {**self.signature_from_request().options, "user_id": owner}
+            return new_job(runtime, self._call(runtime, args, kwargs, self.request.id, options))
 
         no_progress = self.job_no_progress
         if isinstance(no_progress, timedelta):
@@ -311,3 +369,10 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     def _is_job(self) -> bool:
         # `task_cls=JobTask` makes the base of Celery's own tasks this class too.
         return self.job_track and not self.name.startswith("celery.")
+
+
+def _as_landed(job: Job) -> Any:
+    """End like the attempt that landed the job, so that Celery dispatches what follows."""
+    if job.status is JobStatus.FAILED:
+        raise JobFailed(job.error_message or "The job failed.")
+    return job.result

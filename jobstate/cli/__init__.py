@@ -1,1 +1,18 @@
-"""The command line."""
+"""The command line: ``jobstate``, and ``celery --app NAME jobstate``."""
+
+from jobstate.cli.demo import demo
+from jobstate.cli.group import jobstate
+from jobstate.cli.listing import list_jobs, stats
+from jobstate.cli.migrate import migrate
+from jobstate.cli.show import show
+from jobstate.cli.tending import cancel, sweep, workers
+
+__all__ = ["jobstate", "main"]
+
+for command in (cancel, demo, list_jobs, migrate, show, stats, sweep, workers):
+    jobstate.add_command(command)
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit with its status."""
+    jobstate(prog_name="jobstate")

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import secrets
 import shutil
 import signal
 import tempfile
@@ -20,7 +19,7 @@ from jobstate.embedded.ports import free_port, is_taken
 from jobstate.embedded.process import KeptProcess
 
 START_PATIENCE = 60.0  # seconds until a server must be ready; a recovery after a crash takes some
-LOCK_PATIENCE = 2.0  # seconds that a server whose starter has just been killed has to end
+LOCK_PATIENCE = 5.0  # seconds that a server whose starter has just been killed has to end
 PAUSE = 0.01  # seconds between two looks
 
 _T = TypeVar("_T")
@@ -211,10 +210,7 @@ class Server(ABC):
         if self._directory is not None:
             self._directory.mkdir(parents=True, exist_ok=True)
             return
-        # Known before it exists, so that no interrupt comes between: stop() always finds it.
-        name = f"jobstate-{self.name}-{secrets.token_hex(8)}"
-        self._directory = Path(tempfile.gettempdir()) / name
-        self._directory.mkdir(mode=0o700)
+        self._directory = Path(tempfile.mkdtemp(prefix=f"jobstate-{self.name}-"))
         if os.geteuid() == 0:
             # Another user, who may not list it, passes through it to the data.
             self._directory.chmod(0o711)

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from jobstate.store.aio import AsyncStore
 from jobstate.store.callers import after_commit, driver_connection
-from jobstate.store.queries import Operation, Row
-from jobstate.store.sync import Store, Transaction
+from jobstate.store.queries import Operation, Row, Script
+from jobstate.store.sync import Store, Transaction, check_engine, url_of
 
 __all__ = [
     "AsyncEngine",
@@ -14,8 +14,11 @@ __all__ = [
     "Engine",
     "Operation",
     "Row",
+    "Script",
     "Store",
     "Transaction",
     "after_commit",
+    "check_engine",
     "driver_connection",
+    "url_of",
 ]

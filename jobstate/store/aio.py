@@ -5,14 +5,15 @@ from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from jobstate.settings import Settings
 from jobstate.store.failures import translated
-from jobstate.store.migrations import check_version
-from jobstate.store.queries import Operation, Row, load_queries
-from jobstate.store.sync import check_driver, engine_options, prepare_mode
+from jobstate.store.queries import Operation, Row, Script, load_queries
+from jobstate.store.sync import PATIENCE, check_engine, engine_options, prepare_mode
+from jobstate.store.version import check_version
 
 T = TypeVar("T")
 
@@ -23,25 +24,34 @@ class AsyncStore:
     """Runs operations on connections of one asyncio engine's pool; see `sync.Store`.
 
     Raises:
-        ConfigurationError: The engine does not use psycopg 3.
+        ConfigurationError: The engine does not use psycopg 3, or is a blocking one.
     """
 
     def __init__(
-        self, engine: AsyncEngine, *, schema: str = "jobstate", prepare_threshold: int | None = 0
+        self,
+        engine: AsyncEngine,
+        *,
+        schema: str = "jobstate",
+        prepare_threshold: int | None = 0,
+        owned: bool = False,
     ) -> None:
-        check_driver(engine.dialect.driver, engine.dialect.name)
+        check_engine(engine, AsyncEngine)
         self.engine = engine
         self.schema = schema
         self._queries = load_queries(schema)
         self._prepare = prepare_mode(prepare_threshold)
+        self._owned = owned
         self._fits = False
 
     @classmethod
     def open(cls, settings: Settings, engine: AsyncEngine | None = None) -> Self:
         """Make a store, with an engine of its own unless given one; it connects when first used."""
-        if engine is None:
-            engine = create_async_engine(settings.database_url, **engine_options(settings))
-        return cls(engine, schema=settings.schema, prepare_threshold=settings.prepare_threshold)
+        return cls(
+            engine or create_async_engine(settings.database_url, **engine_options(settings)),
+            schema=settings.schema,
+            prepare_threshold=settings.prepare_threshold,
+            owned=engine is None,
+        )
 
     async def run(self, operation: Operation[T], connection: AsyncConnection | None = None) -> T:
         """Run an operation, in a transaction of its own or in the one of `connection`.
@@ -52,24 +62,42 @@ class AsyncStore:
         """
         with translated():
             if connection is not None:
-                rows = await self._execute(connection, operation)
+                rows = await self._execute(connection, None, operation)
             else:
                 async with self._connection() as own:
-                    rows = await self._execute(own, operation)
+                    rows = await self._execute(own, PATIENCE, operation)
         return operation.read(rows)
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self.engine.dispose()
+    async def run_all(self, script: Script[T]) -> T:
+        """Run the operations of a script in one transaction, and return what it returns."""
+        with translated():
+            async with self._connection() as connection, connection.transaction():
+                answer = None
+                try:
+                    while True:
+                        operation = script.send(answer)
+                        rows = await self._execute(connection, PATIENCE, operation)
+                        answer = operation.read(rows)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
 
-    async def _execute(self, connection: AsyncConnection, operation: Operation[Any]) -> list[Row]:
+    async def close(self) -> None:
+        """Close the connections, unless the engine is the caller's."""
+        if self._owned:
+            await self.engine.dispose()
+
+    async def _execute(
+        self, connection: AsyncConnection, patience: str | None, operation: Operation[Any]
+    ) -> list[Row]:
         async with connection.cursor(row_factory=tuple_row) as cursor:
             if not self._fits:
                 await cursor.execute(self._queries["schema_version"].encode())
                 check_version(await cursor.fetchall())
                 self._fits = True
             statement = self._queries[operation.statement].encode()
-            await cursor.execute(statement, operation.params, prepare=self._prepare)
+            params = {**operation.params, "patience": patience}
+            await cursor.execute(statement, params, prepare=self._prepare)
             return await cursor.fetchall() if cursor.description else []
 
     @asynccontextmanager
@@ -77,13 +105,14 @@ class AsyncStore:
         async with self.engine.connect() as pooled:
             connection = (await pooled.get_raw_connection()).driver_connection
             assert isinstance(connection, psycopg.AsyncConnection)  # noqa: S101 - see check_driver
+            await connection.commit()  # what a listener of the caller's pool has begun
             before = connection.autocommit
-            if not before:
-                await connection.set_autocommit(True)
+            await connection.set_autocommit(True)
             try:
                 yield connection
             finally:
-                if connection.closed:
+                if connection.info.transaction_status is TransactionStatus.IDLE:
+                    await connection.set_autocommit(before)
+                else:
+                    # Closed, or interrupted in the middle of a statement.
                     await pooled.invalidate()
-                elif not before:
-                    await connection.set_autocommit(False)

@@ -5,39 +5,63 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
 from jobstate.errors import ConfigurationError
+
+_PENDING = "jobstate.after_commit"
 
 
 def driver_connection(connection: object) -> psycopg.Connection[Any]:
     """Find the driver's connection below a caller's SQLAlchemy Session or Connection.
 
+    A transaction is begun there if there is none, so that the caller's commit commits.
+
     Raises:
         ConfigurationError: It is neither, or does not use psycopg 3.
     """
-    plain = connection.connection() if isinstance(connection, Session) else connection
+    session = _session(connection)
+    plain = connection if session is None else session.connection()
     found = plain.connection.driver_connection if isinstance(plain, Connection) else None
-    if not isinstance(found, psycopg.Connection):
+    if not isinstance(plain, Connection) or not isinstance(found, psycopg.Connection):
         raise ConfigurationError(
             f"connection= is a {type(connection).__name__}: jobs are enqueued in the transaction "
             "of a SQLAlchemy Session or Connection on psycopg 3. Pass one, or leave it out."
         )
+    if not plain.in_transaction():
+        plain.begin()
     return found
 
 
 def after_commit(connection: object, action: Callable[[], object]) -> None:
-    """Call `action` once, after the outermost commit of a Session.
+    """Call `action` once, after the outermost commit of a Session; never when it is rolled back.
 
     A Connection has no such moment: its caller publishes.
     """
-    if not isinstance(connection, Session):
+    session = _session(connection)
+    if session is None:
         return
+    session.info.setdefault(_PENDING, []).append(action)
+    # One pair of listeners for the life of the session: SQLAlchemy cannot remove one that runs.
+    if not event.contains(session, "after_commit", _committed):
+        event.listen(session, "after_commit", _committed)
+        event.listen(session, "after_transaction_end", _ended)
 
-    def committed(session: Session) -> None:
-        # SQLAlchemy calls this for a released savepoint too, and nothing is visible yet.
-        if not session.in_nested_transaction():
-            event.remove(connection, "after_commit", committed)
+
+def _committed(session: Session) -> None:
+    # SQLAlchemy calls this for a released savepoint too, and nothing is visible yet.
+    if not session.in_nested_transaction():
+        for action in session.info.pop(_PENDING, []):
             action()
 
-    event.listen(connection, "after_commit", committed)
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop(_PENDING, None)
+
+
+def _session(connection: object) -> Session | None:
+    """Find the Session that a caller works with: its own, or the one of this thread or request."""
+    if isinstance(connection, scoped_session):
+        connection = connection()
+    return connection if isinstance(connection, Session) else None

@@ -7,13 +7,24 @@ import psycopg
 import sqlalchemy.exc
 from psycopg import errors
 
-from jobstate.errors import InvalidValueError, JobStateError, SchemaMismatch, StoreUnavailable
+from jobstate.errors import (
+    ConfigurationError,
+    InvalidValueError,
+    JobStateError,
+    SchemaMismatch,
+    StoreUnavailable,
+)
 
 _SCHEMA = (
     errors.InvalidSchemaName,
     errors.UndefinedColumn,
     errors.UndefinedFunction,
     errors.UndefinedTable,
+)
+_REFUSED = (
+    psycopg.DataError,
+    errors.ProgramLimitExceeded,
+    errors.StatementTooComplex,
 )
 _UNAVAILABLE = (
     psycopg.OperationalError,
@@ -40,27 +51,36 @@ def translated() -> Iterator[None]:
 def _meaning(error: Exception) -> JobStateError | None:
     if isinstance(error, _SCHEMA):
         return SchemaMismatch(
-            f"The jobstate schema does not fit: {_first_line(error)}. "
+            f"The jobstate schema does not fit: {first_line(error)}. "
             "This version needs its own tables. Run: jobstate migrate"
         )
-    if isinstance(error, _UNAVAILABLE):
+    if isinstance(error, _REFUSED):
+        return InvalidValueError(
+            f"Postgres refused a value: {first_line(error)}. User ids must have the type that "
+            "was chosen with jobstate migrate --user-id-type, numbers must fit their columns, "
+            "and keys must be short."
+        )
+    # The driver has no class of its own for an option in the URL that it does not know.
+    if isinstance(error, _UNAVAILABLE) or "invalid connection option" in str(error):
         return StoreUnavailable(
-            f"The jobs database did not answer: {_first_line(error)}. "
+            f"The jobs database did not answer: {first_line(error)}. "
             "Check that Postgres runs and that jobstate_database_url is right."
         )
     if isinstance(error, errors.ForeignKeyViolation):
         return InvalidValueError(
-            f"The user does not exist: {error.diag.message_detail or _first_line(error)} "
+            f"The user does not exist: {error.diag.message_detail or first_line(error)} "
             "A job belongs to a row of the users table. Create the user first."
         )
-    if isinstance(error, psycopg.DataError):
-        return InvalidValueError(
-            f"Postgres refused a value: {_first_line(error)}. User ids must have the type that "
-            "was chosen with jobstate migrate --user-id-type, and numbers must fit their columns."
+    if isinstance(error, errors.InsufficientPrivilege):
+        return ConfigurationError(
+            f"The database user may not do this: {first_line(error)}. Work needs usage on the "
+            "schema, and select, insert, update and delete on its tables; a migration needs "
+            "create on the database. Grant them."
         )
     return None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says, without its details."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,7 +1,7 @@
 """Loads the named statements of a ``.sql`` file, and binds one to its parameters."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -13,7 +13,7 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 
 _SECTION = re.compile(r"^-- (name|fragment): (\w+)$", re.MULTILINE)
-_COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
+_COMMENT = re.compile(r"^ *--.*\n?", re.MULTILINE)
 _PARAMETER = re.compile(r"(?<!:):([a-z]\w*)")
 _PASTE = re.compile(r"\{(\w+)\}")
 
@@ -28,6 +28,10 @@ class Operation(Generic[T]):
     statement: str
     params: Mapping[str, Any]
     read: Callable[[list[Row]], T]
+
+
+Script = Generator[Operation[Any], Any, T]
+"""Operations that commit together: each is sent the answer of the one before."""
 
 
 def sections(source: Traversable, values: Mapping[str, str]) -> dict[str, str]:

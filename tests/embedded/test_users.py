@@ -52,6 +52,7 @@ def test_the_programs_may_lie_where_only_their_owner_can_go(
     for libraries in package.parent.glob(f"{package.name}.libs"):
         shutil.copytree(libraries, home / libraries.name)
     monkeypatch.setattr(sys, "path", [str(home)])
+    assert home in postgres_binaries().parents
     with Postgres(settings=QUICK) as postgres:
         assert answers(postgres)
     assert home.stat().st_mode & 0o777 == 0o700

@@ -2,22 +2,31 @@
 
 from collections.abc import Iterable, Mapping
 from importlib.resources import as_file, files
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, get_args
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, func, inspect, select
+from psycopg import errors
+from sqlalchemy import Connection, Inspector, NullPool, create_engine, func, inspect, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 from jobstate.errors import ConfigurationError, SchemaMismatch
 from jobstate.settings import Settings
-from jobstate.store.failures import translated
-from jobstate.store.migrations.version import HEAD, VERSIONS
+from jobstate.store.failures import first_line, translated
+from jobstate.store.version import HEAD, VERSIONS
 
 UserIdType = Literal["uuid", "bigint", "text"]
 
 _VERSION_TABLE = "schema_version"
+_NO_REFERENCE = (
+    errors.DatatypeMismatch,
+    errors.InvalidForeignKey,
+    errors.InvalidSchemaName,
+    errors.UndefinedColumn,
+    errors.UndefinedTable,
+)
 _ONE_AT_A_TIME = 0x6A6F627374617465  # "jobstate" in ASCII
 
 
@@ -41,7 +50,8 @@ def apply(
 
     Raises:
         SchemaMismatch: The database is newer than this release.
-        ConfigurationError: The user id type is another one than the database has.
+        ConfigurationError: The user id type is unknown or another one than the database has,
+            the users table has no such key, or the schema has other tables of these names.
         StoreUnavailable: The database cannot be reached.
     """
     migration = _Migration(settings.schema, user_id_type, users_table)
@@ -51,12 +61,10 @@ def apply(
         )
         with context.begin_transaction():
             return migration.run(context)
-    engine = create_engine(settings.database_url)
+    engine = create_engine(settings.database_url, poolclass=NullPool)
     with translated(), engine.begin() as connection:
         connection.execute(select(func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
-        applied = migration.run(migration.context(connection, {}))
-    engine.dispose()
-    return applied
+        return migration.run(migration.context(connection, {}))
 
 
 def upgrade(
@@ -96,6 +104,8 @@ class _Migration:
         return MigrationContext.configure(
             connection=connection,
             dialect_name="postgresql" if connection is None else None,
+            # The driver's own style would double each percent sign of the script.
+            dialect_opts={"paramstyle": "named"},
             opts={
                 "fn": self._due,
                 "version_table": _VERSION_TABLE,
@@ -106,17 +116,27 @@ class _Migration:
 
     def run(self, context: MigrationContext) -> list[str]:
         operations = Operations(context)
-        user_id_type = _settle_type(
-            None if context.as_sql else context.connection, self._schema, self._user_id_type
-        )
-        operations.execute(CreateSchema(self._schema, if_not_exists=True))
+        found = None if context.as_sql else inspect(context.connection)
+        user_id_type = _settle_type(found, self._schema, self._user_id_type)
+        # Where the schema was made for a role, that role need not be allowed to make any.
+        if found is None or not found.has_schema(self._schema):
+            operations.execute(CreateSchema(self._schema, if_not_exists=True))
         values = {
             "schema": f'"{self._schema}"',
             "schema_name": self._schema,
             "user_id_type": user_id_type,
             "user_id_reference": _reference(self._users_table),
         }
-        context.run_migrations(operations=operations, values=values)
+        try:
+            context.run_migrations(operations=operations, values=values)
+        except DBAPIError as error:
+            if self._users_table is None or not isinstance(error.orig, _NO_REFERENCE):
+                raise
+            raise ConfigurationError(
+                f"Owners cannot be rows of {self._users_table}: {first_line(error.orig)}. It must "
+                f"exist, with a key id of type {user_id_type}. "
+                "Create it first, or choose with --users-table and --user-id-type."
+            ) from error
         return self._applied
 
     def _due(self, heads: tuple[str, ...], _: MigrationContext) -> Iterable[MigrationStep]:
@@ -139,10 +159,20 @@ def _known(heads: tuple[str, ...]) -> str | None:
     return heads[0]
 
 
-def _settle_type(connection: Connection | None, schema: str, wanted: str | None) -> str:
-    if connection is None or not inspect(connection).has_table("jobs", schema):
+def _settle_type(database: Inspector | None, schema: str, wanted: str | None) -> str:
+    if wanted is not None and wanted not in get_args(UserIdType):
+        raise ConfigurationError(
+            f"The user id type {wanted!r} is unknown: it is {', '.join(get_args(UserIdType))}. "
+            "Choose the type of your users' primary key."
+        )
+    if database is None or not database.has_table("jobs", schema):
         return wanted or "uuid"
-    columns = inspect(connection).get_columns("jobs", schema)
+    if not database.has_table(_VERSION_TABLE, schema):
+        raise ConfigurationError(
+            f"Schema {schema} has a table jobs that is not jobstate's: its tables need a schema "
+            "where they do not meet yours. Choose another jobstate_schema."
+        )
+    columns = database.get_columns("jobs", schema)
     found = next(str(column["type"]) for column in columns if column["name"] == "user_id").lower()
     if wanted is not None and wanted != found:
         raise ConfigurationError(

@@ -22,7 +22,7 @@ def check_version(rows: Sequence[tuple[Any, ...]]) -> None:
     """
     found = rows[0][0] if rows else None
     if found is None or (found in VERSIONS and found != HEAD):
+        state = "unfinished" if found is None else f"at version {found}"
         raise SchemaMismatch(
-            f"The jobstate schema is at version {found}: this release needs {HEAD}. "
-            "Run: jobstate migrate"
+            f"The jobstate schema is {state}: this release needs {HEAD}. Run: jobstate migrate"
         )

@@ -1,0 +1,97 @@
+"""What signal handlers of the main process leave to the keeper."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from jobstate import attempts, sweeping
+from jobstate.attempts import Hold
+from jobstate.celery.attempt import running_attempt
+from jobstate.states import ErrorCode
+from jobstate.store import Store
+from jobstate.sweeper import Sweeper
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the keeper deals with a hand-over at: the database, the sweeper, the worker's id."""
+
+    store: Store
+    sweeper: Sweeper
+    worker_id: UUID
+    lost_grace: float
+
+
+class HandedOver(Protocol):
+    """Something that happened to a job outside of its body."""
+
+    def settle(self, desk: Desk) -> None:
+        """Do what follows from it, unless what the handler knew is no longer so."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostRun:
+    """A run whose process died, or was made to; `pids` are the processes that had the job.
+
+    A copy of the message that dies says nothing about the job: the row names who holds it.
+    """
+
+    job_id: UUID
+    pids: frozenset[int]
+    code: ErrorCode
+
+    def settle(self, desk: Desk) -> None:
+        """End the job, or have it run again where that is its policy."""
+        held = desk.store.run(sweeping.held_by(desk.worker_id))
+        for (job_id, attempt), pid in held.items():
+            if job_id != self.job_id or pid not in self.pids:
+                continue
+            hold = Hold(job_id, attempt, desk.worker_id)
+            if self.code is not ErrorCode.WORKER_LOST:
+                desk.store.run(sweeping.end_held(hold, self.code))
+            elif is_gone(job_id, pid):
+                desk.sweeper.rescue(hold)
+
+
+@dataclass(frozen=True, slots=True)
+class UnstartedRun:
+    """A delivery that ended before its body began, and for good."""
+
+    job_id: UUID
+    ticket: int
+    ending: Mapping[str, object]
+
+    def settle(self, desk: Desk) -> None:
+        """Fail the job, if it still waits for this delivery."""
+        desk.store.run_all(sweeping.end_unheld(self.job_id, self.ticket, self.ending))
+
+
+@dataclass(frozen=True, slots=True)
+class LostMessage:
+    """A delivery that Celery threw away although its job may still run."""
+
+    job_id: UUID
+    ticket: int
+    code: ErrorCode | None = None
+    patient: bool = True
+
+    def settle(self, desk: Desk) -> None:
+        """Have the message published again."""
+        grace = desk.lost_grace if self.patient else 0.0
+        desk.store.run(attempts.put_back(self.job_id, self.ticket, self.code, grace))
+
+
+def is_gone(job_id: UUID, pid: int) -> bool:
+    """Tell whether a process of this worker no longer runs this job."""
+    if pid == os.getpid():
+        return running_attempt(job_id) is None
+    try:
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            os.kill(pid, 0)
+            return False
+        # Leaves the child to be collected by the pool.
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except (ChildProcessError, ProcessLookupError):
+        return True

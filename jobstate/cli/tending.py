@@ -1,0 +1,97 @@
+"""`cancel`, `sweep` and `workers`: looking after jobs."""
+
+import threading
+from datetime import UTC, datetime
+
+import click
+
+from jobstate.cli.output import print_json, print_table, printable, span
+from jobstate.cli.target import Target
+from jobstate.records import SweepReport
+from jobstate.states import ErrorCode
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as a JSON object.")
+@click.pass_obj
+def cancel(target: Target, *, job_id: str, as_json: bool) -> None:
+    """Cancel a job, on behalf of its owner.
+
+    Exit status 1: it had landed already.
+    """
+    with target.service() as service:
+        owner = service.get_job_internal(job_id).user_id
+        job = service.cancel(job_id, owner)
+    if as_json:
+        print_json(job.to_dict(internal=True))
+    elif not job.is_terminal:
+        click.echo(f"Job {job.id} runs; it was asked to end, and is ended after a grace.")
+    elif job.error_code == ErrorCode.CANCELLED:
+        click.echo(f"Job {job.id} is cancelled.")
+    if job.is_terminal and job.error_code != ErrorCode.CANCELLED:
+        raise click.ClickException(f"Job {job.id} has landed: it is {job.status}.")
+
+
+@click.command()
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Go on until Ctrl-C, with a pause between rounds.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each round.")
+@click.pass_obj
+def sweep(target: Target, *, every: float | None, as_json: bool) -> None:
+    """Find jobs that nobody looks after any more, and see that they land.
+
+    Every worker does this too; it is for when none runs. Give --app, so that what a broker lost
+    can be published again. One round takes up to a lease when workers are silent: that long the
+    database must have been seen, so that those who merely could not reach it have time to renew.
+    """
+    ended = threading.Event()
+    with target.sweeping_service() as service:
+        while True:
+            report = service.sweep()
+            if not report.unjudged or every is not None:
+                _print_report(report, as_json=as_json)
+                if every is None:
+                    return
+            ended.wait(service.settings.sweep_interval if every is None else every)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def workers(target: Target, *, as_json: bool) -> None:
+    """List the workers that are not known to be dead, and the jobs they hold."""
+    with target.service() as service:
+        found = service.workers()
+    if as_json:
+        print_json([worker.to_dict() for worker in found])
+        return
+    if not found:
+        click.echo("No worker runs.")
+        return
+    now = datetime.now(UTC)
+    rows = [
+        [
+            printable(worker.hostname),
+            str(worker.pid),
+            printable(", ".join(worker.queues)),
+            "alive" if worker.alive else "silent",
+            span(now - worker.heartbeat_at),
+            str(len(worker.holds)),
+            " ".join(map(str, worker.holds)),
+        ]
+        for worker in found
+    ]
+    print_table(("WORKER", "PID", "QUEUES", "LEASE", "HEARTBEAT", "HOLDS", "JOBS"), rows)
+
+
+def _print_report(report: SweepReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_dict())
+        return
+    told = ", ".join(f"{number} {name}" for name, number in report.to_dict().items() if number)
+    click.echo(told or "Nothing was due.")

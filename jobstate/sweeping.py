@@ -1,0 +1,182 @@
+"""What the keeper and the sweeper ask the store: leases, burials, rescues, ends, the due list."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from jobstate.attempts import Hold, ending
+from jobstate.operations import log_transition
+from jobstate.records import Job, Worker
+from jobstate.settings import Settings
+from jobstate.states import ErrorCode
+from jobstate.store import Operation, Row, Script
+
+
+class Finding(StrEnum):
+    """What the sweeper finds about a job that is due."""
+
+    PUBLISH = "publish"
+    CANCEL = "cancel"
+    DEADLINE = "deadline"
+    NO_PROGRESS = "no_progress"
+    EXPIRED = "expired"
+    UNDELIVERED = "undelivered"
+    DELEGATE_FAILED = "delegate_failed"
+    ABANDONED = "abandoned"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job that the sweeper must look at."""
+
+    job_id: UUID
+    attempt: int
+    worker_id: UUID | None
+    finding: Finding
+    reason: str | None
+    """Why it was not started, where a worker has said so."""
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Due":
+        """Build it from the columns of the due list."""
+        job_id, attempt, worker_id, reason, finding = row
+        return cls(job_id, attempt, worker_id, Finding(finding), reason)
+
+
+def register_worker(
+    worker_id: UUID, hostname: str, pid: int, queues: list[str], lease: float
+) -> Operation[None]:
+    """Announce a worker, with a lease of so many seconds."""
+    params = {
+        "worker_id": worker_id,
+        "hostname": hostname,
+        "pid": pid,
+        "queues": queues,
+        "lease": lease,
+    }
+    return Operation("register_worker", params, _nothing)
+
+
+def renew_lease(worker_id: UUID, lease: float) -> Operation[bool]:
+    """Prolong a worker's lease. False: the worker was buried."""
+    return Operation("renew_lease", {"worker_id": worker_id, "lease": lease}, bool)
+
+
+def end_worker(worker_id: UUID) -> Operation[None]:
+    """Note that a worker has ended."""
+    return Operation("end_worker", {"worker_id": worker_id}, _nothing)
+
+
+def held_by(worker_id: UUID) -> Operation[Mapping[tuple[UUID, int], int]]:
+    """List what a worker holds: the process that runs each job and attempt."""
+    return Operation(
+        "held_by",
+        {"worker_id": worker_id},
+        lambda rows: {(job_id, attempt): pid for job_id, attempt, pid in rows},
+    )
+
+
+def held_by_the_dead(limit: int, tried: Collection[UUID] = ()) -> Operation[list[Hold]]:
+    """List holds of workers that were buried, but for jobs that were tried already."""
+    params = {"limit": limit, "tried": list(tried)}
+    return Operation("held_by_the_dead", params, lambda rows: [Hold(*row) for row in rows])
+
+
+def ended_among(job_ids: list[UUID]) -> Operation[set[UUID]]:
+    """List which of these jobs were ended while somebody still ran them."""
+    return Operation("ended_among", {"ids": job_ids}, lambda rows: {job_id for (job_id,) in rows})
+
+
+def see(settings: Settings) -> Operation[float]:
+    """Note that the database is there; answer for how many seconds it was without a gap."""
+    return Operation("see", {"gap": settings.lease / 3}, lambda rows: float(rows[0][0]))
+
+
+def bury() -> Operation[list[str]]:
+    """Give up workers whose lease ran out; answer their names."""
+    return Operation("bury", {}, lambda rows: [hostname for _, hostname in rows])
+
+
+def silent_workers() -> Operation[int]:
+    """Count workers whose lease ran out, and that were not given up yet."""
+    return Operation("silent_workers", {}, lambda rows: int(rows[0][0]))
+
+
+def forget_workers() -> Operation[None]:
+    """Delete the rows of workers that died long ago."""
+    return Operation("forget_workers", {}, _nothing)
+
+
+def list_workers() -> Operation[list[Worker]]:
+    """List the workers that are not known to be dead, with what they hold."""
+    return Operation("list_workers", {}, lambda rows: [Worker.from_row(row) for row in rows])
+
+
+def rescue(hold: Hold) -> Operation[Job | None]:
+    """Decide by its policy about a job whose holder is gone. None: not held, or locked."""
+    messages = {
+        "lost_message": ErrorCode.WORKER_LOST.message,
+        "exhausted_message": ErrorCode.RESCUES_EXHAUSTED.message,
+    }
+    return Operation("rescue", {**hold.params(), **messages}, _done)
+
+
+def end_held(hold: Hold, code: ErrorCode) -> Operation[Job | None]:
+    """Fail the job of an attempt that does not end by itself. None: not held, or locked."""
+    return Operation("end_held", {**hold.params(), **ending(code)}, _done)
+
+
+def end_unheld(
+    job_id: UUID, attempt: int | None, columns: Mapping[str, object]
+) -> Script[Job | None]:
+    """Fail a job that nobody holds, at this attempt or at any. None: it is held, gone or locked.
+
+    One that never started is started and failed in one transaction: both are in the history.
+    """
+    begin = Operation("begin_end", {"id": job_id, "attempt": attempt}, _first_value)
+    begun = yield begin
+    at = attempt if begun is None else begun
+    job: Job | None = yield Operation("end_unheld", {"id": job_id, "attempt": at, **columns}, _done)
+    return job
+
+
+def due(settings: Settings, limit: int) -> Operation[list[Due]]:
+    """List jobs that must be looked at, oldest first, and move them to the back."""
+    params = {
+        "limit": limit,
+        "interval": settings.sweep_interval,
+        "grace": settings.cancel_grace,
+        "queue_timeout": settings.queue_timeout,
+        "lost_grace": settings.lost_grace,
+        "republish_after": settings.republish_after,
+    }
+    return Operation("due", params, lambda rows: [Due.from_row(row) for row in rows])
+
+
+def rest(job_id: UUID, settings: Settings) -> Operation[None]:
+    """Say when a live job must be looked at again."""
+    params = {
+        "id": job_id,
+        "grace": settings.cancel_grace,
+        "queue_timeout": settings.queue_timeout,
+        "interval": settings.sweep_interval,
+    }
+    return Operation("rest", params, _nothing)
+
+
+def _done(rows: list[Row]) -> Job | None:
+    if not rows or not rows[0][0]:
+        return None
+    job = Job.from_row(rows[0][1:])
+    log_transition(job)
+    return job
+
+
+def _first_value(rows: list[Row]) -> int | None:
+    return rows[0][0] if rows else None
+
+
+def _nothing(_: list[Row]) -> None:
+    return None

@@ -1,0 +1,114 @@
+"""`list` and `stats`."""
+
+import json
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from click.testing import Result
+
+from jobstate import Job, JobService, JobStatus
+
+Run = Callable[..., Result]
+JobIn = Callable[[JobStatus | str], Job]
+
+
+def ids(result: Result) -> list[str]:
+    return [job["id"] for job in json.loads(result.stdout)]
+
+
+def test_list_shows_the_newest_job_first(run: Run, job_in: JobIn) -> None:
+    first, second = job_in("queued"), job_in("failed")
+    result = run("list")
+    head, *lines = result.stdout.splitlines()
+    assert head.split() == ["ID", "OWNER", "TYPE", "STATUS", "PROGRESS", "AGE", "MESSAGE"]
+    assert [line.split()[0] for line in lines] == [str(second.id), str(first.id)]
+    assert "failed" in lines[0]
+    assert result.exit_code == 0
+
+
+def test_list_prints_every_column_as_json(run: Run, job_in: JobIn, service: JobService) -> None:
+    job = service.get_job_internal(job_in("processing").id)
+    assert json.loads(run("list", "--json").stdout) == [job.to_dict(internal=True)]
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_list_shows_jobs_in_a_status(status: JobStatus, run: Run, job_in: JobIn) -> None:
+    jobs = {each: job_in(each) for each in JobStatus}
+    assert ids(run("list", "--status", status.value, "--json")) == [str(jobs[status].id)]
+
+
+def test_list_shows_jobs_of_an_owner_and_a_type(
+    run: Run, service: JobService, user_id: UUID
+) -> None:
+    mine = service.create_job(user_id, "report")
+    service.create_job(user_id, "export")
+    theirs = service.create_job(uuid4(), "report")
+    reports = ids(run("list", "--job-type", "report", "--json"))
+    assert reports == [str(theirs.id), str(mine.id)]
+    assert ids(run("list", "--user-id", str(user_id), "--job-type", "report", "--json")) == [
+        str(mine.id)
+    ]
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_list_says_that_there_are_more_jobs_than_the_limit(
+    owned: bool,  # noqa: FBT001 - pytest passes it by name
+    run: Run,
+    job_in: JobIn,
+    user_id: UUID,
+) -> None:
+    jobs = [job_in("queued") for _ in range(3)]
+    owner = ("--user-id", str(user_id)) if owned else ()
+    result = run("list", *owner, "--limit", "2")
+    assert str(jobs[0].id) not in result.stdout
+    assert "there are more" in result.stderr
+    assert ids(run("list", *owner, "--limit", "2", "--json")) == [
+        str(jobs[2].id),
+        str(jobs[1].id),
+    ]
+    assert run("list", *owner, "--limit", "3").stderr == ""
+
+
+def test_an_empty_list_is_no_error(run: Run, user_id: UUID) -> None:
+    result = run("list")
+    assert (result.exit_code, result.stdout) == (0, "No jobs yet.\n")
+    result = run("list", "--user-id", str(user_id))
+    assert (result.exit_code, result.stdout) == (0, "There are no such jobs.\n")
+    assert json.loads(run("list", "--json").stdout) == []
+
+
+def test_what_a_job_says_cannot_steer_the_terminal(
+    run: Run, service: JobService, user_id: UUID
+) -> None:
+    job = service.create_job(user_id, "re\x1b[31mport")
+    service.transition_status(job.id, "processing")
+    service.mark_failed(job.id, "two\nlines\r\x07 and \u202etxet")
+    shown = run("list").stdout
+    assert r"re\x1b[31mport" in shown
+    assert r"two\nlines\r\x07 and \u202etxet" in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_stats_count_jobs_by_type_and_status(
+    run: Run, job_in: JobIn, service: JobService, user_id: UUID
+) -> None:
+    for status in ("completed", "completed", "failed"):
+        job_in(status)
+    service.create_job(user_id, "export")
+    head, export, report, total, oldest = run("stats").stdout.splitlines()
+    assert head.split() == ["TYPE", *(status.upper() for status in JobStatus)]
+    assert export.split() == ["export", "1", "0", "0", "0", "0"]
+    assert report.split() == ["report", "0", "0", "2", "1", "0"]
+    assert total.split() == ["all", "1", "0", "2", "1", "0"]
+    assert oldest.startswith("The oldest queued job was created 0.")
+
+
+def test_stats_are_json_too(run: Run, job_in: JobIn, service: JobService) -> None:
+    job_in("partial")
+    assert json.loads(run("stats", "--json").stdout) == service.stats().to_dict()
+
+
+def test_stats_of_no_jobs_are_zeros(run: Run) -> None:
+    _, total = run("stats").stdout.splitlines()
+    assert total.split() == ["all", "0", "0", "0", "0", "0"]

@@ -1,0 +1,78 @@
+"""`cancel`, `sweep` and `workers`."""
+
+import json
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from click.testing import Result
+
+from jobstate import Job, JobService, JobStatus
+from tests.factories import new_worker, processing_job
+
+Run = Callable[..., Result]
+JobIn = Callable[[JobStatus | str], Job]
+
+ENDED_LONG_AGO = "update jobstate.workers set dead_at = clock_timestamp() - interval '1 hour'"
+
+
+def test_a_queued_job_is_cancelled_at_once(run: Run, job_in: JobIn, service: JobService) -> None:
+    job = job_in("queued")
+    result = run("cancel", str(job.id))
+    assert (result.exit_code, result.stdout) == (0, f"Job {job.id} is cancelled.\n")
+    assert service.get_job_internal(job.id).error_code == "cancelled"
+
+
+def test_a_running_job_is_asked_to_end(run: Run, service: JobService) -> None:
+    hold = processing_job(service.store)
+    result = run("cancel", str(hold.job_id))
+    assert result.exit_code == 0
+    assert "was asked to end" in result.stdout
+    assert service.get_job_internal(hold.job_id).cancel_requested_at is not None
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_job_that_has_landed_cannot_be_cancelled(
+    options: tuple[str, ...], run: Run, job_in: JobIn
+) -> None:
+    job = job_in("completed")
+    result = run("cancel", str(job.id), *options)
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: Job {job.id} has landed: it is completed.\n"
+
+
+def test_an_unknown_job_cannot_be_cancelled(run: Run) -> None:
+    result = run("cancel", str(uuid4()))
+    assert result.exit_code == 1
+    assert "does not exist" in result.stderr
+
+
+def test_a_cancelled_job_is_printed_as_json(run: Run, job_in: JobIn, service: JobService) -> None:
+    job = job_in("queued")
+    printed = json.loads(run("cancel", str(job.id), "--json").stdout)
+    assert printed == service.get_job_internal(job.id).to_dict(internal=True)
+
+
+def test_a_round_of_the_sweeper_says_what_it_did(
+    run: Run, service: JobService, connect: Callable[[], object]
+) -> None:
+    processing_job(service.store)
+    assert run("sweep").stdout == "Nothing was due.\n"
+    connect().execute(ENDED_LONG_AGO)  # type: ignore[attr-defined]
+    assert json.loads(run("sweep", "--json").stdout) == {
+        "buried": 0,
+        "unjudged": 0,
+        "rescued": 1,
+        "failed": 0,
+        "published": 0,
+    }
+
+
+def test_workers_are_listed_with_what_they_hold(run: Run, service: JobService) -> None:
+    assert run("workers").stdout == "No worker runs.\n"
+    hold = processing_job(service.store)
+    idle = new_worker(service.store)
+    line = next(line for line in run("workers").stdout.splitlines() if str(hold.job_id) in line)
+    assert "alive" in line
+    printed = {each["id"]: each["holds"] for each in json.loads(run("workers", "--json").stdout)}
+    assert printed == {str(hold.worker_id): [str(hold.job_id)], str(idle): []}

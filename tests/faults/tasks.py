@@ -1,0 +1,148 @@
+"""Tasks whose processes are killed, stopped, or die by themselves. Real workers import this."""
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from typing import Any
+
+from celery import group, shared_task
+
+from jobstate import JobCancelled, JobTask, LeaseLost
+from jobstate.celery.attempt import Attempt
+from tests.worker.gates import Gates
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _count(task: JobTask) -> None:
+    Gates.of(task.app).note(f"ran:{task.job.id}", task.job.attempt)
+
+
+def _wait(task: JobTask) -> int:
+    """Stand at the gate of this attempt."""
+    _count(task)
+    Gates.of(task.app).stop(f"{task.job.id}:{task.job.attempt}")
+    return task.job.attempt
+
+
+@shared_task(base=JobTask, bind=True, acks_late=True)
+def dies_late(self: JobTask, times: int) -> int:
+    """Kill the process of so many attempts."""
+    _count(self)
+    if self.job.attempt <= times:
+        _die()
+    return self.job.attempt
+
+
+@shared_task(base=JobTask, bind=True)
+def dies(self: JobTask) -> None:
+    _count(self)
+    _die()
+
+
+@shared_task(base=JobTask, bind=True)
+def waits(self: JobTask) -> int:
+    return _wait(self)
+
+
+@shared_task(base=JobTask, bind=True, acks_late=True)
+def waits_late(self: JobTask) -> int:
+    return _wait(self)
+
+
+@shared_task(base=JobTask, bind=True, acks_late=True)
+def writes_at_the_gate(self: JobTask) -> str:
+    """Write all that an attempt can write once its gate is open, and note what was refused."""
+    gates, job = Gates.of(self.app), self.job
+    name = f"attempt {_wait(self)}"
+    with suppress(LeaseLost):
+        job.add_asset("txt", url=name, storage_path=name, file_size=1)
+        gates.note(f"stored:{job.id}", job.attempt)
+    with suppress(LeaseLost):
+        job.progress(10 * job.attempt, message=name)
+    gates.stop(f"{job.id}:{job.attempt}:end")
+    return name
+
+
+@shared_task(base=JobTask, bind=True)
+def says_nothing(self: JobTask) -> None:
+    """Work for ever, without a report."""
+    Gates.of(self.app).note(f"pid:{self.job.id}", os.getpid())
+    threading.Event().wait()
+
+
+@shared_task(base=JobTask, bind=True)
+def reports(self: JobTask) -> None:
+    """Work until a report raises."""
+    gates, pause = Gates.of(self.app), threading.Event()
+    gates.note(f"pid:{self.job.id}", os.getpid())
+    try:
+        while not pause.wait(0.05):
+            self.job.progress(3)
+    except (JobCancelled, LeaseLost) as error:
+        gates.note(f"heard:{self.job.id}", type(error).__name__)
+        raise
+
+
+@shared_task(base=JobTask, bind=True, job_no_progress=1)
+def falls_silent(self: JobTask) -> None:
+    """Stand at a gate that nobody opens, and report whenever it is open."""
+    Gates.of(self.app).note(f"pid:{self.job.id}", os.getpid())
+    with suppress(TimeoutError, LeaseLost):
+        Gates.of(self.app).stop(self.job.id)
+        self.job.progress(99)
+
+
+@shared_task(base=JobTask, bind=True)
+def adds(self: JobTask, x: int, y: int = 0) -> int:
+    _count(self)
+    return x + y
+
+
+@shared_task(base=JobTask, bind=True)
+def fails(self: JobTask, *_: Any) -> None:
+    _count(self)
+    raise ValueError("No luck.")
+
+
+@shared_task(base=JobTask, bind=True)
+def is_told(self: JobTask, *_: Any) -> None:
+    """Be an errback."""
+    _count(self)
+
+
+def _land_and_die(task: JobTask, x: int) -> int:
+    _count(task)
+    land = Attempt.land
+
+    def land_and_die(*args: Any, **kwargs: Any) -> bool:
+        land(*args, **kwargs)
+        _die()
+        return True
+
+    Attempt.land = land_and_die  # type: ignore[method-assign]
+    return x + 1
+
+
+@shared_task(base=JobTask, bind=True)
+def lands_and_dies(self: JobTask, x: int) -> int:
+    return _land_and_die(self, x)
+
+
+@shared_task(base=JobTask, bind=True, acks_late=True)
+def lands_and_dies_late(self: JobTask, x: int) -> int:
+    return _land_and_die(self, x)
+
+
+@shared_task(base=JobTask, bind=True)
+def is_replaced_by_a_chain(self: JobTask, *, failing: bool = False) -> None:
+    middle = fails.s() if failing else adds.s(10)
+    raise self.replace(adds.s(1, 1) | middle | adds.s(100))
+
+
+@shared_task(base=JobTask, bind=True, ignore_result=False)
+def is_replaced_by_a_group(self: JobTask) -> None:
+    raise self.replace(group(adds.s(1, 1), adds.s(2, 2)))

@@ -1,0 +1,205 @@
+"""Lists of jobs: newest first, in pages that neither repeat nor skip, and counts."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from jobstate import InvalidValueError, Job, JobService, JobStatus
+from jobstate.operations import list_all_jobs
+
+Connect = Callable[[], psycopg.Connection]
+
+CREATED_AT = "update jobstate.jobs set created_at = %s where id = %s"
+
+
+def pages(
+    jobs: JobService, user_id: UUID, meanwhile: Callable[[], object] | None = None, limit: int = 3
+) -> Iterator[list[Job]]:
+    """Read all pages; between two of them, something may happen."""
+    cursor = None
+    while True:
+        page = jobs.list_jobs(user_id, limit=limit, cursor=cursor)
+        yield page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+        if meanwhile:
+            meanwhile()
+
+
+def ids(found: Iterator[list[Job]]) -> list[UUID]:
+    return [job.id for page in found for job in page]
+
+
+def test_the_newest_come_first(jobs: JobService, user_id: UUID) -> None:
+    created = [jobs.create_job(user_id, "report") for _ in range(5)]
+    page = jobs.list_jobs(user_id)
+    assert page.items == created[::-1]
+    assert page.next_cursor is None
+
+
+def test_a_list_may_be_empty(jobs: JobService, user_id: UUID) -> None:
+    page = jobs.list_jobs(user_id)
+    assert (page.items, page.next_cursor) == ([], None)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 7, 8, 1000])
+def test_pages_put_together_are_the_list(jobs: JobService, user_id: UUID, limit: int) -> None:
+    created = [jobs.create_job(user_id, "report").id for _ in range(7)]
+    found = list(pages(jobs, user_id, limit=limit))
+    assert ids(iter(found)) == created[::-1]
+    assert len(found) == -(-7 // limit), "no empty page follows the last"
+
+
+def test_jobs_created_between_pages_neither_repeat_nor_hide_any(
+    jobs: JobService, user_id: UUID
+) -> None:
+    created = [jobs.create_job(user_id, "report").id for _ in range(10)]
+    found = pages(jobs, user_id, lambda: [jobs.create_job(user_id, "report") for _ in range(4)])
+    assert ids(found) == created[::-1]
+
+
+def test_jobs_of_the_same_moment_neither_repeat_nor_hide(
+    jobs: JobService, user_id: UUID, connect: Connect
+) -> None:
+    connection = connect()
+    moment = datetime(2026, 5, 17, 12, 0, 0, 123456, tzinfo=UTC)
+    created = [jobs.create_job(user_id, "report").id for _ in range(10)]
+    for place, job_id in enumerate(created):
+        connection.execute(CREATED_AT, (moment + timedelta(microseconds=place // 5), job_id))
+    found = ids(pages(jobs, user_id, limit=2))
+    assert sorted(found) == sorted(created)
+    assert found == sorted(created[5:], reverse=True) + sorted(created[:5], reverse=True)
+
+
+def test_a_job_deleted_between_pages_hides_no_other(
+    jobs: JobService, user_id: UUID, connect: Connect
+) -> None:
+    """Not even when it is the one that the cursor names."""
+    created = [jobs.create_job(user_id, "report").id for _ in range(6)]
+    first = jobs.list_jobs(user_id, limit=3)
+    connect().execute("delete from jobstate.jobs where id = %s", (first.items[-1].id,))
+    second = jobs.list_jobs(user_id, limit=3, cursor=first.next_cursor)
+    assert [job.id for job in second.items] == created[2::-1]
+
+
+def test_a_list_can_be_of_one_status_and_type(jobs: JobService, user_id: UUID) -> None:
+    made = {}
+    for job_type in ("report", "export"):
+        for status in ("queued", "processing", "completed"):
+            job = jobs.create_job(user_id, job_type)
+            if status != "queued":
+                job = jobs.transition_status(job.id, "processing")
+            if status == "completed":
+                job = jobs.mark_completed(job.id)
+            made[job_type, status] = job
+    for (job_type, status), job in made.items():
+        assert jobs.list_jobs(user_id, status=status, job_type=job_type).items == [job]
+        assert jobs.list_jobs(user_id, status=JobStatus(status), job_type=job_type).items == [job]
+    assert len(jobs.list_jobs(user_id, status="queued").items) == 2
+    assert len(jobs.list_jobs(user_id, job_type="export").items) == 3
+    assert jobs.list_jobs(user_id, status="failed").items == []
+    assert jobs.list_jobs(user_id, job_type="unknown").items == []
+
+
+def test_pages_keep_their_filter(jobs: JobService, user_id: UUID) -> None:
+    wanted = []
+    for _ in range(5):
+        wanted.append(jobs.create_job(user_id, "report").id)
+        jobs.create_job(user_id, "export")
+    cursor, found = None, []
+    while True:
+        page = jobs.list_jobs(user_id, job_type="report", limit=2, cursor=cursor)
+        found += [job.id for job in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert found == wanted[::-1]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "nonsense",
+        "!!!",
+        "bnVsbA==",
+        "W10=",
+        "WyJhIiwgImIiXQ==",
+        "eyJhIjogMSwgImIiOiAyfQ==",
+        "WzUsIDVd",
+        pytest.param("W1tbW1tbW1tb" * 10_000, id="nested"),
+        "\ud800",
+        5,
+        b"W10=",
+    ],
+)
+def test_a_cursor_that_was_not_given_out_is_refused(
+    jobs: JobService, user_id: UUID, cursor: str
+) -> None:
+    with pytest.raises(InvalidValueError, match="is malformed: it must be a next_cursor as it was"):
+        jobs.list_jobs(user_id, cursor=cursor)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001, "5", 5.0, None, True])
+def test_a_limit_outside_its_range_is_refused(jobs: JobService, user_id: UUID, limit: int) -> None:
+    with pytest.raises(InvalidValueError, match=f"The limit {limit!r} is wrong: a page has 1 to"):
+        jobs.list_jobs(user_id, limit=limit)
+
+
+def test_a_wrong_filter_is_refused(jobs: JobService, user_id: UUID) -> None:
+    with pytest.raises(InvalidValueError, match="Status 'done' is unknown"):
+        jobs.list_jobs(user_id, status="done")
+    with pytest.raises(InvalidValueError, match="NUL character in the job type"):
+        jobs.list_jobs(user_id, job_type="a\0")
+    with pytest.raises(InvalidValueError, match="Item status 'done' is unknown: an item is"):
+        jobs.get_job_items(uuid4(), user_id, "done")
+
+
+def test_an_operator_lists_everybodys_jobs(service: JobService) -> None:
+    created = [service.create_job(uuid4(), job_type) for job_type in ("a", "b", "a")]
+    started = service.transition_status(created[0].id, "processing")
+
+    def found(status: str | None, job_type: str | None, limit: int) -> list[Job]:
+        return service.store.run(list_all_jobs(status=status, job_type=job_type, limit=limit))
+
+    assert found(None, None, 10) == [created[2], created[1], started]
+    assert found(None, None, 2) == [created[2], created[1]]
+    assert found("processing", None, 10) == [started]
+    assert found(None, "b", 10) == [created[1]]
+    assert found("processing", "b", 10) == []
+
+
+def test_statistics_count_by_status_and_type(jobs: JobService) -> None:
+    ada, bob = uuid4(), uuid4()
+    first = jobs.create_job(ada, "report")
+    jobs.create_job(ada, "report")
+    jobs.transition_status(jobs.create_job(ada, "export").id, "processing")
+    other = jobs.create_job(bob, "report")
+    jobs.mark_failed(jobs.transition_status(other.id, "processing").id, "No")
+    everybody = jobs.stats()
+    assert everybody.by_status == {
+        "queued": 2,
+        "processing": 1,
+        "completed": 0,
+        "failed": 1,
+        "partial": 0,
+    }
+    assert everybody.by_type == {
+        "report": {"queued": 2, "failed": 1},
+        "export": {"processing": 1},
+    }
+    assert everybody.oldest_queued_at == first.created_at
+    hers = jobs.stats(ada)
+    assert hers.by_status["queued"] == 2
+    assert hers.by_type == {"report": {"queued": 2}, "export": {"processing": 1}}
+    assert jobs.stats(bob).oldest_queued_at is None
+
+
+def test_statistics_of_nothing_are_zero(jobs: JobService) -> None:
+    stats = jobs.stats()
+    assert stats.by_status == dict.fromkeys(JobStatus, 0)
+    assert (stats.by_type, stats.oldest_queued_at) == ({}, None)

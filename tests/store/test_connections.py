@@ -1,0 +1,158 @@
+"""Whose connections are used, in which state they are left, and what survives their loss."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from jobstate import (
+    AsyncJobService,
+    ConfigurationError,
+    InvalidStateTransitionError,
+    JobService,
+    JobStatus,
+    Settings,
+    StoreUnavailable,
+)
+from jobstate.store import Store, driver_connection
+
+Connect = Callable[[], psycopg.Connection]
+
+
+@pytest.fixture
+def engine(jobs_url: str) -> Iterator[Engine]:
+    """The caller's own engine, with one connection."""
+    engine = create_engine(jobs_url, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+async def async_engine(jobs_url: str) -> AsyncIterator[AsyncEngine]:
+    """The caller's own asyncio engine, with one connection."""
+    engine = create_async_engine(jobs_url, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    yield engine
+    await engine.dispose()
+
+
+def prepared(store: Store) -> int:
+    """Count the statements that the store's only connection has prepared and not dropped."""
+    pooled = store.engine.raw_connection()
+    row = pooled.cursor().execute("select count(*) from pg_prepared_statements").fetchone()
+    pooled.close()
+    return int(row[0])
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(None, 0), (0, 3), (50, 0)])
+def test_statements_are_prepared_as_the_setting_says(
+    jobs_url: str, user_id: UUID, threshold: int | None, expected: int
+) -> None:
+    settings = Settings.load(
+        {
+            "jobstate_database_url": jobs_url,
+            "jobstate_prepare_threshold": threshold,
+            "jobstate_pool_size": 1,
+        }
+    )
+    service = JobService.from_settings(settings)
+    for _ in range(20):
+        job = service.create_job(user_id, "report")
+        service.transition_status(job.id, JobStatus.PROCESSING)
+        service.get_job(job.id, user_id)
+    assert prepared(service.store) == expected
+    service.close()
+
+
+def test_a_service_uses_the_pool_of_the_callers_engine(engine: Engine, user_id: UUID) -> None:
+    service = JobService(engine)
+    job = service.create_job(user_id, "report")
+    assert engine.pool.checkedin() == 1  # type: ignore[attr-defined]
+    with engine.connect(), pytest.raises(StoreUnavailable, match="QueuePool limit of size 1"):
+        service.get_job(job.id, user_id)
+    assert service.get_job(job.id, user_id) == job
+
+
+def test_a_callers_connection_comes_back_as_it_was(engine: Engine, user_id: UUID) -> None:
+    service = JobService(engine)
+    job = service.create_job(user_id, "report")
+    with pytest.raises(InvalidStateTransitionError):
+        service.mark_completed(job.id)
+    with engine.connect() as connection:
+        assert driver_connection(connection).autocommit is False
+        connection.execute(text("delete from jobstate.jobs"))
+        connection.rollback()
+    assert service.get_job(job.id, user_id) == job
+
+
+def test_closing_the_service_leaves_the_callers_engine_open(engine: Engine, user_id: UUID) -> None:
+    service = JobService(engine)
+    service.create_job(user_id, "report")
+    service.close()
+    assert engine.pool.checkedin() == 1  # type: ignore[attr-defined]
+
+
+async def test_an_asyncio_service_treats_the_callers_engine_the_same(
+    async_engine: AsyncEngine, user_id: UUID
+) -> None:
+    service = AsyncJobService(async_engine)
+    job = await service.create_job(user_id, "report")
+    async with async_engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        assert raw.autocommit is False
+        with pytest.raises(StoreUnavailable, match="QueuePool limit of size 1"):
+            await service.get_job(job.id, user_id)
+    await service.close()
+    assert async_engine.pool.checkedin() == 1  # type: ignore[attr-defined]
+    assert await service.get_job(job.id, user_id) == job
+
+
+def test_a_listener_of_the_callers_pool_may_begin_a_transaction(
+    engine: Engine, user_id: UUID
+) -> None:
+    """As one does that sets a tenant or a search path at each checkout."""
+
+    @event.listens_for(engine, "checkout")
+    def set_tenant(connection: psycopg.Connection, *_: object) -> None:
+        connection.execute("select set_config('shop.tenant', '5', false)")
+
+    job = JobService(engine).create_job(user_id, "report")
+    assert JobService(engine).get_job(job.id, user_id) == job
+
+
+async def test_an_asyncio_listener_may_begin_one_too(
+    async_engine: AsyncEngine, user_id: UUID
+) -> None:
+    @event.listens_for(async_engine.sync_engine, "checkout")
+    def set_tenant(connection: object, *_: object) -> None:
+        connection.cursor().execute("select set_config('shop.tenant', '5', false)")  # type: ignore[attr-defined]
+
+    job = await AsyncJobService(async_engine).create_job(user_id, "report")
+    assert await AsyncJobService(async_engine).get_job(job.id, user_id) == job
+
+
+@pytest.mark.parametrize("service", [JobService, AsyncJobService])
+def test_another_database_or_driver_is_refused(
+    service: type[JobService | AsyncJobService], engine: Engine, async_engine: AsyncEngine
+) -> None:
+    mine, other = (engine, async_engine) if service is JobService else (async_engine, engine)
+    with pytest.raises(ConfigurationError, match=f"given as {type(other).__name__}: this takes a"):
+        service(other)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="given as int: this takes a URL or a"):
+        service(5)  # type: ignore[arg-type]
+    mine.dialect.driver = "asyncpg"
+    with pytest.raises(ConfigurationError, match=r"uses postgresql\+asyncpg: jobstate runs on"):
+        service(mine)  # type: ignore[arg-type]
+
+
+def test_an_engine_of_another_database_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"uses sqlite\+pysqlite: jobstate runs on"):
+        JobService(create_engine("sqlite://"))
+
+
+def test_the_password_of_an_engine_is_not_lost() -> None:
+    engine = create_engine("postgresql+psycopg://user:geheim@localhost/shop")
+    assert ":geheim@" in JobService(engine).settings.database_url

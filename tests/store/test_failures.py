@@ -1,0 +1,170 @@
+"""What a caller hears when the database cannot be used: never the driver's own words alone."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+from jobstate import (
+    AsyncJobService,
+    ConfigurationError,
+    InvalidValueError,
+    JobService,
+    Settings,
+    StoreUnavailable,
+)
+from jobstate.store.failures import translated
+
+Connect = Callable[[], psycopg.Connection]
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def heard(url: str) -> str:
+    service = JobService(url)
+    with pytest.raises(StoreUnavailable) as unavailable:
+        service.stats()
+    assert isinstance(unavailable.value.__cause__, psycopg.OperationalError)
+    return str(unavailable.value)
+
+
+async def heard_async(url: str) -> str:
+    service = AsyncJobService(url)
+    with pytest.raises(StoreUnavailable) as unavailable:
+        await service.stats()
+    await service.close()
+    return str(unavailable.value)
+
+
+@pytest.fixture
+def role(connect: Connect) -> Iterator[str]:
+    """A role that may log in and do nothing else."""
+    connection, name = connect(), f"role_{uuid4().hex}"
+    connection.execute(sql.SQL("create role {} login password 'geheim'").format(_id(name)))
+    yield name
+    connection.execute(sql.SQL("drop owned by {0}; drop role {0}").format(_id(name)))
+
+
+def _id(name: str) -> sql.Identifier:
+    return sql.Identifier(name)
+
+
+def as_role(url: str, role: str) -> str:
+    host = url.rpartition("@")[2]
+    return f"postgresql+psycopg://{role}:geheim@{host}"
+
+
+def test_a_database_that_is_not_there_is_unavailable() -> None:
+    message = heard(f"postgresql://127.0.0.1:{unused_port()}/shop")
+    assert message.startswith("The jobs database did not answer: connection failed: ")
+    assert "Connection refused" in message
+    assert message.endswith("Check that Postgres runs and that jobstate_database_url is right.")
+
+
+async def test_the_asyncio_service_says_the_same() -> None:
+    url = f"postgresql://127.0.0.1:{unused_port()}/shop"
+    assert await heard_async(url) == heard(url)
+
+
+def test_of_several_addresses_one_is_named_and_never_the_password() -> None:
+    port = unused_port()
+    hosts = f"host=127.0.0.1:{port}&host=127.0.0.2:{port}"
+    message = heard(f"postgresql://user:geheim@/shop?{hosts}")
+    assert 'connection to server at "127.0.0.2"' in message
+    assert len(message.splitlines()) == 1
+    assert "geheim" not in message
+
+
+def test_an_unknown_database_is_named(jobs_url: str) -> None:
+    assert 'database "nowhere" does not exist' in heard(f"{jobs_url.rpartition('/')[0]}/nowhere")
+
+
+def test_an_unknown_host_is_named() -> None:
+    assert "nowhere.invalid" in heard("postgresql://nowhere.invalid/shop")
+
+
+def test_a_refused_login_is_unavailable_and_says_nothing_of_the_password(
+    jobs_url: str, connect: Connect, role: str
+) -> None:
+    connect().execute(sql.SQL("alter role {} nologin").format(_id(role)))
+    message = heard(as_role(jobs_url, role))
+    assert f'role "{role}" is not permitted to log in' in message
+    assert "geheim" not in message
+
+
+def test_a_role_without_the_rights_hears_which_it_needs(jobs_url: str, role: str) -> None:
+    service = JobService(as_role(jobs_url, role))
+    with pytest.raises(ConfigurationError) as refused:
+        service.stats()
+    assert "may not do this: permission denied for schema jobstate." in str(refused.value)
+    assert "Work needs usage on the schema, and select, insert, update" in str(refused.value)
+    service.close()
+
+
+def test_the_rights_that_the_message_names_are_enough(
+    jobs_url: str, connect: Connect, role: str
+) -> None:
+    connect().execute(
+        sql.SQL(
+            "grant usage on schema jobstate to {0};"
+            "grant select, insert, update, delete on all tables in schema jobstate to {0}"
+        ).format(_id(role))
+    )
+    service = JobService(as_role(jobs_url, role))
+    user_id = uuid4()
+    job = service.create_job(user_id, "report")
+    service.transition_status(job.id, "processing")
+    service.create_asset(job.id, user_id, "csv", "u", "p", 9)
+    assert service.mark_completed(job.id).is_terminal
+    service.close()
+
+
+def test_a_server_that_takes_no_writes_is_unavailable(jobs_url: str, service: JobService) -> None:
+    """As a standby that was promoted elsewhere answers."""
+    url = f"{jobs_url}?options=-c%20default_transaction_read_only%3Don"
+    settings = replace(Settings.for_database(jobs_url), database_url=url)
+    reader = JobService.from_settings(settings)
+    with pytest.raises(StoreUnavailable, match="read-only transaction"):
+        reader.create_job(uuid4(), "report")
+    assert reader.stats() == service.stats()
+    reader.close()
+
+
+def test_a_statement_that_is_cancelled_is_unavailable(
+    jobs_url: str, service: JobService, connect: Connect
+) -> None:
+    url = f"{jobs_url}?options=-c%20statement_timeout%3D20"
+    hasty = JobService.from_settings(replace(service.settings, database_url=url))
+    job, holder = service.create_job(uuid4(), "report"), connect()
+    with holder.transaction():
+        holder.execute("select from jobstate.jobs for update")
+        with pytest.raises(StoreUnavailable, match="canceling statement due to statement timeout"):
+            hasty.transition_status(job.id, "processing")
+    hasty.close()
+
+
+def test_a_key_too_long_for_its_index_is_the_callers_mistake(service: JobService) -> None:
+    key = "".join(str(uuid4()) for _ in range(500))
+    with pytest.raises(InvalidValueError, match=r"index row .* keys must be short"):
+        service.create_job(uuid4(), "report", idempotency_key=key)
+    assert sum(service.stats().by_status.values()) == 0
+
+
+def test_an_error_without_words_is_named_by_its_type() -> None:
+    with pytest.raises(StoreUnavailable, match="did not answer: OperationalError"), translated():
+        raise psycopg.OperationalError
+
+
+def test_an_error_of_the_library_itself_stays_what_it_is() -> None:
+    """It would be a bug, and is not to look like one of the caller's or the server's."""
+    with pytest.raises(errors.SyntaxError), translated():
+        raise errors.SyntaxError("at or near")

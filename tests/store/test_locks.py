@@ -1,0 +1,127 @@
+"""Nothing waits for ever: a row that stays locked is a database that does not answer."""
+
+from collections.abc import Callable
+from functools import partial
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+
+from jobstate import (
+    AsyncJobService,
+    JobService,
+    JobStatus,
+    Settings,
+    StoreUnavailable,
+    attempts,
+    sweeping,
+)
+from jobstate.creation import create_job
+from jobstate.operations import transition
+from jobstate.store import Operation, Store, driver_connection
+from tests.factories import (
+    COMPLETED,
+    everything,
+    landed,
+    new_job,
+    processing_job,
+    queued_job,
+    released,
+    take,
+    together,
+)
+
+Connect = Callable[[], psycopg.Connection]
+
+LOCK = "select from jobstate.jobs for update"
+LOCK_WORKERS = "select from jobstate.workers for update"
+
+
+def test_every_write_gives_up_on_a_row_that_stays_locked(
+    crowd: JobService, connect: Connect, user_id: UUID
+) -> None:
+    store, holder = crowd.store, connect()
+    queued, hold = queued_job(store, user_id=user_id), processing_job(store, user_id=user_id)
+    done = processing_job(store, user_id=user_id)
+    landed(store, done, followups=True)
+    before = [everything(holder, job_id) for job_id in (queued.id, hold.job_id, done.job_id)]
+    with holder.transaction():
+        holder.execute(LOCK)
+        holder.execute(LOCK_WORKERS)
+        store.run(create_job(new_job(user_id=user_id, idempotency_key="a"), crowd.settings), holder)
+        operations: list[Operation[object]] = [
+            attempts.report_progress(hold, attempts.Report(50)),
+            attempts.record_items(hold, {"a": attempts.Outcome("succeeded")}),  # type: ignore[arg-type]
+            attempts.add_asset(hold, "csv", "u", "p", 9, content_type=None, sha256=None),
+            attempts.put_back(queued.id, 0, None, 1.0),
+            attempts.note_published(queued.id, 0, 60),
+            attempts.clear_followups(done.job_id),
+            sweeping.renew_lease(hold.worker_id, 60),
+            sweeping.end_worker(hold.worker_id),
+        ]
+        answers = together(
+            partial(crowd.transition_status, queued.id, JobStatus.PROCESSING),
+            partial(crowd.mark_failed, hold.job_id, "No"),
+            partial(crowd.update_progress, hold.job_id, 50),
+            partial(crowd.create_asset, hold.job_id, user_id, "csv", "u", "p", 9),
+            partial(crowd.create_job, user_id, "report", idempotency_key="a"),
+            partial(take, store, queued.id, worker_id=hold.worker_id),
+            partial(landed, store, hold, COMPLETED),
+            partial(released, store, hold),
+            *(partial(store.run, operation) for operation in operations),
+        )
+        assert crowd.get_job(queued.id, user_id) == queued, "readers never wait"
+        raise psycopg.Rollback
+    assert {type(answer) for answer in answers} == {StoreUnavailable}
+    assert {"lock timeout" in str(answer) for answer in answers} == {True}
+    after = [everything(holder, job_id) for job_id in (queued.id, hold.job_id, done.job_id)]
+    assert after == before
+
+
+async def test_the_asyncio_service_gives_up_too(
+    aio: AsyncJobService, service: JobService, connect: Connect, user_id: UUID
+) -> None:
+    job, holder = service.create_job(user_id, "report"), connect()
+    with holder.transaction():
+        holder.execute(LOCK)
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            await aio.transition_status(job.id, JobStatus.PROCESSING)
+    assert (await aio.transition_status(job.id, JobStatus.PROCESSING)).attempt == 1
+
+
+def test_a_callers_transaction_keeps_its_own_patience(
+    engine: Engine, store: Store, user_id: UUID
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("set local lock_timeout = '77s'"))
+        inside = driver_connection(connection)
+        new = new_job(user_id=user_id)
+        store.run(create_job(new, Settings(database_url="")), inside)
+        store.run(transition(new.id, "processing", max_result_bytes=1), inside)
+        assert connection.execute(text("show lock_timeout")).scalar() == "77s"
+
+
+def test_a_callers_transaction_gives_up_when_it_says_so(
+    engine: Engine, store: Store, connect: Connect
+) -> None:
+    hold, holder = processing_job(store), connect()
+    with holder.transaction(), engine.begin() as connection:
+        holder.execute(LOCK)
+        connection.execute(text("set local lock_timeout = '10ms'"))
+        landing = attempts.land(hold, COMPLETED, None, followups=False)
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            store.run(landing, driver_connection(connection))
+        connection.rollback()
+
+
+def test_patience_ends_with_the_statement(store: Store, service: JobService) -> None:
+    """The connection goes back to the pool as it was, also after a transaction."""
+    job = queued_job(store)
+    with store.transaction() as transaction:
+        transaction.run(transition(job.id, "processing", max_result_bytes=1))
+    service.mark_completed(job.id)
+    pooled = store.engine.raw_connection()
+    cursor = pooled.cursor()
+    assert cursor.execute("show lock_timeout").fetchone() == ("0",)
+    pooled.close()

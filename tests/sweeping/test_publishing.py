@@ -1,0 +1,182 @@
+"""The jobs table as the outbox: what is published when, and what is published again."""
+
+import pytest
+
+from jobstate import JobStatus
+from tests.factories import landed, queued_job, released, take
+from tests.sweeping.scene import AT_MOST_ONCE, Scene
+
+HOUR = 3600.0
+
+
+def test_a_job_that_was_never_published_is_published_after_the_grace(scene: Scene) -> None:
+    job = queued_job(scene.store)
+    scene.time_passes(scene.settings.publish_grace - 1)
+    assert scene.sweep().published == 0
+    scene.time_passes(1)
+    assert scene.sweep().published == 1
+    assert scene.published == [job.id]
+    assert scene.read(job).published_at is not None
+    scene.time_passes(60)
+    assert scene.sweep().published == 0
+
+
+def test_what_the_broker_did_not_take_is_tried_again(scene: Scene) -> None:
+    job = queued_job(scene.store)
+    scene.broker_is_up = False
+    for _ in range(20):
+        scene.time_passes(scene.settings.sweep_interval)
+        assert scene.sweep().published == 0
+    assert scene.read(job).publishes == 0
+    scene.broker_is_up = True
+    scene.time_passes(scene.settings.sweep_interval)
+    assert scene.sweep().published == 1
+
+
+def test_a_backlog_is_no_loss(scene: Scene) -> None:
+    """Jobs published before this one have started, and one of another queue."""
+    scene.held(queue="q")
+    job = scene.queued(queue="q")
+    scene.later_job_started(queue="elsewhere")
+    for _ in range(5):
+        scene.time_passes(HOUR / 6)
+        assert scene.sweep().published == 0
+    assert scene.read(job).status is JobStatus.QUEUED
+
+
+def test_without_evidence_a_job_is_published_again_after_an_hour_then_after_two(
+    scene: Scene,
+) -> None:
+    scene.queued()
+    for hours in (1, 2, 4):
+        scene.published.clear()
+        # The sweeper looks every ten minutes.
+        for _ in range(hours * 6 - 1):
+            scene.time_passes(HOUR / 6)
+            assert scene.sweep().published == 0
+        scene.time_passes(HOUR / 6 + 600)
+        assert scene.sweep().published == 1
+
+
+def test_a_job_that_a_later_one_has_overtaken_is_published_again(scene: Scene) -> None:
+    job = scene.queued()
+    scene.time_passes(1)
+    scene.later_job_started()
+    scene.time_passes(2 * scene.settings.lost_grace)
+    assert scene.sweep().published == 1
+    assert scene.published == [job.id]
+    assert scene.history(job) == ["queued", "republish"]
+    scene.time_passes(8 * scene.settings.lost_grace)
+    assert scene.sweep().published == 0, "nothing that was published since has started"
+
+
+def test_a_job_that_is_lost_time_and_again_was_never_delivered(scene: Scene) -> None:
+    """Between two publications there is a pause, each twice as long as the one before."""
+    job = scene.queued()
+    for publishes in range(1, 11):
+        assert scene.read(job).publishes == publishes
+        scene.time_passes(1)
+        other = scene.later_job_started()
+        pause = scene.settings.lost_grace * 2**publishes
+        scene.time_passes(pause - 3)
+        report = scene.sweep()
+        assert (report.published, report.failed) == (0, 0)
+        scene.time_passes(pause)
+        report = scene.sweep()
+        assert report.published + report.failed == 1
+        landed(scene.store, other)
+    assert scene.published == [job.id] * 9
+    failed = scene.read(job)
+    assert (failed.status, failed.error_code) == (JobStatus.FAILED, "never_delivered")
+    moves = [what for what in scene.history(job) if what != "republish"]
+    assert moves == ["queued", "processing", "failed"]
+
+
+def test_a_job_whose_message_is_thrown_away_ten_times_was_never_delivered(scene: Scene) -> None:
+    job = scene.queued()
+    scene.sql("update jobstate.jobs set published_at = null, publishes = 9, next_check_at = now()")
+    assert scene.sweep().published == 1
+    scene.sql("update jobstate.jobs set published_at = null, next_check_at = now()")
+    assert scene.sweep().failed == 1
+    assert scene.read(job).error_code == "never_delivered"
+
+
+def test_a_job_far_ahead_is_published_only_when_it_is_due(scene: Scene) -> None:
+    job = queued_job(scene.store, eta=HOUR)
+    for _ in range(11):
+        scene.time_passes(HOUR / 12)
+        assert scene.sweep().published == 0
+    scene.time_passes(HOUR / 12)
+    assert scene.sweep().published == 1
+    assert scene.published == [job.id]
+
+
+def test_a_job_that_is_due_soon_is_published_like_any_other(scene: Scene) -> None:
+    queued_job(scene.store, eta=50)
+    scene.time_passes(scene.settings.publish_grace)
+    assert scene.sweep().published == 1
+
+
+def test_a_message_that_waits_for_its_time_is_not_lost(scene: Scene) -> None:
+    scene.queued(eta=50)
+    scene.time_passes(40)
+    scene.later_job_started()
+    scene.time_passes(5)
+    assert scene.sweep().published == 0
+
+
+def test_a_retry_whose_message_did_not_go_out_is_published_with_its_ticket(scene: Scene) -> None:
+    hold = scene.held()
+    assert released(scene.store, hold)[0]
+    scene.time_passes(scene.settings.publish_grace)
+    assert scene.sweep().published == 1
+    assert not take(scene.store, hold.job_id, ticket=0).done
+    assert take(scene.store, hold.job_id, ticket=1).done
+
+
+def test_a_retry_that_does_not_start_is_published_again_with_growing_pauses(scene: Scene) -> None:
+    hold = scene.held()
+    released(scene.store, hold)
+    scene.publish(hold.job_id)
+    scene.published.clear()
+    for publishes in (1, 2, 3):
+        pause = scene.settings.lost_grace * 2**publishes
+        scene.time_passes(pause - 1)
+        assert scene.sweep().published == 0
+        scene.time_passes(pause)
+        assert scene.sweep().published == 1
+
+
+def test_a_retry_far_ahead_is_published_only_when_it_is_due(scene: Scene) -> None:
+    hold = scene.held()
+    released(scene.store, hold, when={"eta": None, "countdown": HOUR})
+    for _ in range(11):
+        scene.time_passes(HOUR / 12)
+        assert scene.sweep().published == 0
+    scene.time_passes(HOUR / 12)
+    assert scene.sweep().published == 1
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_a_job_without_a_message_is_never_published_nor_rescued(
+    scene: Scene, *, started: bool
+) -> None:
+    """Its caller drives it."""
+    job = scene.driven(started=started)
+    scene.later_job_started()
+    for _ in range(5):
+        scene.sql("update jobstate.jobs set next_check_at = now() where id = %s", job.id)
+        scene.time_passes(HOUR * 24, job)
+        report = scene.sweep()
+        assert (report.published, report.rescued, report.failed) == (0, 0, 0)
+    assert scene.read(job).status == ("processing" if started else "queued")
+
+
+def test_a_failed_child_says_nothing_about_a_job_that_its_caller_drives(scene: Scene) -> None:
+    job = scene.driven(started=True)
+    hold = scene.lost(parent_id=job.id, policy=AT_MOST_ONCE)
+    scene.sweep()
+    assert scene.read(hold).status is JobStatus.FAILED
+    scene.sql("update jobstate.jobs set next_check_at = now() where id = %s", job.id)
+    assert scene.sweep().failed == 0
+    assert scene.read(job).status is JobStatus.PROCESSING

@@ -1,0 +1,9 @@
+"""What a worker process of the tests is started with: `celery -A tests.worker.main worker`."""
+
+import json
+import os
+
+from tests.worker.apps import make_app
+
+app = make_app(**json.loads(os.environ["TEST_WORKER"]))
+app.set_default()

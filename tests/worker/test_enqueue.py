@@ -1,0 +1,234 @@
+"""From a call to a row and a message: atomically where the caller has a transaction."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.orm import Session
+
+from jobstate import (
+    ConfigurationError,
+    InvalidValueError,
+    JobNotFound,
+    JobStatus,
+    OwnerRequired,
+)
+from jobstate.embedded.ports import free_port
+from tests.worker.apps import SYSTEM_USER
+from tests.worker.site import OpenSite, Site
+
+
+@pytest.fixture
+def session(quiet_site: Site) -> Iterator[Session]:
+    """The Session of a web application, on an engine of its own."""
+    engine = create_engine(quiet_site.conf["database_url"])
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+def published(site: Site) -> list[str]:
+    """Return the ids of the jobs whose messages wait in the broker."""
+    return [message["id"] for message in site.waiting()]
+
+
+def test_enqueue_creates_a_queued_job_and_publishes_it(quiet_site: Site) -> None:
+    job = quiet_site.enqueue("returns", 7)
+    assert (job.status, job.attempt, job.user_id) == (JobStatus.QUEUED, 0, quiet_site.user_id)
+    assert job.task_name == job.job_type == quiet_site.task("returns").name
+    assert job.queue == "celery"
+    (message,) = quiet_site.waiting()
+    assert (message["id"], message["jobstate-after"]) == (str(job.id), 0)
+    row = quiet_site.read(job)
+    assert row.publishes == 1
+    assert row.published_at is not None
+
+
+def test_the_id_of_the_job_is_the_id_of_the_task(quiet_site: Site) -> None:
+    task_id = uuid4()
+    assert quiet_site.enqueue_with("returns", task_id=task_id).id == task_id
+    result = quiet_site.task("returns").apply_async((1,), user_id=quiet_site.user_id)
+    assert quiet_site.read(result.id).status is JobStatus.QUEUED
+
+
+def test_a_rolled_back_session_enqueues_nothing(quiet_site: Site, session: Session) -> None:
+    job = quiet_site.enqueue_with("returns", connection=session)
+    session.rollback()
+    session.commit()
+    assert published(quiet_site) == []
+    with pytest.raises(JobNotFound):
+        quiet_site.read(job)
+
+
+def test_a_session_publishes_after_its_commit(quiet_site: Site, session: Session) -> None:
+    jobs = [quiet_site.enqueue_with("returns", connection=session) for _ in range(2)]
+    assert published(quiet_site) == []
+    with pytest.raises(JobNotFound):
+        quiet_site.read(jobs[0])
+    session.commit()
+    assert published(quiet_site) == [str(job.id) for job in jobs]
+    session.commit()
+    assert len(published(quiet_site)) == 2
+
+
+def test_a_rolled_back_savepoint_publishes_nothing(quiet_site: Site, session: Session) -> None:
+    kept = quiet_site.enqueue_with("returns", connection=session)
+    with session.begin_nested() as savepoint:
+        lost = quiet_site.enqueue_with("returns", connection=session)
+        savepoint.rollback()
+    with session.begin_nested():
+        inner = quiet_site.enqueue_with("returns", connection=session)
+    assert published(quiet_site) == []
+    session.commit()
+    assert published(quiet_site) == [str(kept.id), str(inner.id)]
+    with pytest.raises(JobNotFound):
+        quiet_site.read(lost)
+
+
+def test_what_goes_wrong_after_the_commit_is_no_error_of_the_commit(
+    quiet_site: Site, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody renames the table between the commit and the publishing."""
+
+    def rename(_: Session) -> None:
+        with quiet_site.service.store.engine.connect() as connection:
+            connection.execute(text("alter table jobstate.jobs rename to elsewhere"))
+
+    event.listen(session, "after_commit", rename)
+    job = quiet_site.enqueue_with("returns", connection=session)
+    session.commit()
+    assert f"Job {job.id} was not published" in caplog.text
+    assert published(quiet_site) == []
+
+
+def test_a_connection_publishes_when_it_is_told_to(quiet_site: Site) -> None:
+    engine = create_engine(quiet_site.conf["database_url"])
+    with engine.connect() as connection, connection.begin():
+        job = quiet_site.enqueue_with("returns", connection=connection)
+    engine.dispose()
+    assert published(quiet_site) == []
+    assert quiet_site.jobs.publish(job) is True
+    assert quiet_site.jobs.publish(str(job.id)) is False
+    assert published(quiet_site) == [str(job.id)]
+    assert quiet_site.jobs.publish(uuid4()) is False
+
+
+def test_a_connection_that_is_none_of_sqlalchemy_is_refused(quiet_site: Site) -> None:
+    with pytest.raises(ConfigurationError, match="connection= is a str"):
+        quiet_site.enqueue_with("returns", connection="postgresql://")
+    assert published(quiet_site) == []
+
+
+def test_the_same_idempotency_key_is_the_same_job(quiet_site: Site) -> None:
+    first = quiet_site.enqueue_with("returns", 1, idempotency_key="order 7")
+    again = quiet_site.enqueue_with("returns", 2, idempotency_key="order 7")
+    assert (again.id, again.parameters) == (first.id, {"value": 1})
+    others = [
+        quiet_site.enqueue_with("returns", idempotency_key="order 8"),
+        quiet_site.enqueue_with("counts_runs", idempotency_key="order 7"),
+        quiet_site.task("returns").enqueue_with(user_id=uuid4(), idempotency_key="order 7"),
+    ]
+    assert published(quiet_site) == [str(job.id) for job in (first, *others)]
+
+
+def test_parameters_are_recorded_by_name(quiet_site: Site) -> None:
+    job = quiet_site.enqueue("takes_two", 1, second={"a": [None]})
+    assert job.parameters == {"first": 1, "second": {"a": [None]}}
+    assert quiet_site.enqueue("adds", 1, 2).parameters == {"numbers": [1, 2]}
+
+
+def test_redacted_parameters_are_not_recorded(quiet_site: Site) -> None:
+    job = quiet_site.enqueue("knows_a_secret", "ada", "hunter2", more=1)
+    assert job.parameters == {"name": "ada", "more": 1}
+    assert quiet_site.read(job).parameters == job.parameters
+
+
+def test_wrong_arguments_are_refused_and_nothing_is_stored(quiet_site: Site) -> None:
+    with pytest.raises(TypeError):
+        quiet_site.enqueue("returns", 1, 2)
+    with pytest.raises(TypeError):
+        quiet_site.task("returns").apply_async((1, 2), user_id=quiet_site.user_id)
+    with pytest.raises(InvalidValueError, match="returns cannot be stored"):
+        quiet_site.enqueue("returns", object())
+    assert quiet_site.service.list_jobs(quiet_site.user_id).items == []
+    assert published(quiet_site) == []
+
+
+def test_a_job_without_an_owner_is_refused(open_site: OpenSite) -> None:
+    with open_site(jobstate_system_user_id=None) as site:
+        with pytest.raises(OwnerRequired, match="Pass user_id="):
+            site.task("returns").delay(1)
+        with pytest.raises(OwnerRequired):
+            site.task("returns").apply((1,))
+        assert published(site) == []
+
+
+def test_an_owner_is_never_guessed_by_enqueue(quiet_site: Site) -> None:
+    """The system user owns what plain Celery calls start; `enqueue` is told, or refuses."""
+    with pytest.raises(OwnerRequired):
+        quiet_site.task("returns").enqueue(1, user_id=None)
+    with pytest.raises(OwnerRequired):
+        quiet_site.jobs.enqueue("shop.exports", user_id=None)
+    result = quiet_site.task("returns").delay(1)
+    assert quiet_site.read(result.id).user_id == UUID(SYSTEM_USER)
+
+
+def test_a_task_is_enqueued_by_name_without_its_code(quiet_site: Site) -> None:
+    job = quiet_site.jobs.enqueue(
+        "shop.exports", (2026,), {"name": "ü"}, user_id=quiet_site.user_id, queue="exports"
+    )
+    assert (job.task_name, job.job_type, job.queue) == ("shop.exports", "shop.exports", "exports")
+    assert job.parameters == {"args": [2026], "name": "ü"}
+    (message,) = quiet_site.waiting("exports")
+    assert (message["id"], message["task"]) == (str(job.id), "shop.exports")
+
+
+def test_a_task_that_is_known_is_enqueued_by_name_as_by_itself(quiet_site: Site) -> None:
+    name = quiet_site.task("returns").name
+    for task in (name, quiet_site.task("returns")):
+        job = quiet_site.jobs.enqueue(task, (1,), user_id=quiet_site.user_id)
+        assert job.parameters == {"value": 1}
+
+
+@pytest.mark.parametrize("task", ["knows_nothing_of_jobs", "is_plain"])
+def test_a_task_that_is_no_job_cannot_be_enqueued(quiet_site: Site, task: str) -> None:
+    """Its job would wait for ever: nobody would take it."""
+    found = quiet_site.task(task)
+    with pytest.raises(ConfigurationError, match=task):
+        quiet_site.jobs.enqueue(found.name, ("key",), user_id=quiet_site.user_id)
+    with pytest.raises(ConfigurationError, match="job_track"):
+        quiet_site.task("is_plain").enqueue("key", user_id=quiet_site.user_id)
+    assert quiet_site.service.list_jobs(quiet_site.user_id).items == []
+
+
+def test_times_are_those_of_the_call(quiet_site: Site) -> None:
+    at = datetime(2031, 5, 1, 12, tzinfo=UTC)
+    job = quiet_site.enqueue_with("returns", eta=at, expires=at + timedelta(days=1), deadline=60)
+    assert (job.eta, job.expires_at) == (at, at + timedelta(days=1))
+    assert job.deadline_at is not None
+    later = quiet_site.enqueue_with("returns", countdown=3600)
+    assert later.eta is not None
+    assert timedelta(minutes=59) < later.eta - later.created_at < timedelta(minutes=61)
+    written = quiet_site.enqueue_with("returns", eta="2031-05-01T12:00:00")
+    assert written.eta == at
+    with pytest.raises(InvalidValueError, match="must be ISO 8601"):
+        quiet_site.enqueue_with("returns", eta="tomorrow")
+
+
+def test_a_broker_that_is_down_keeps_nobody_from_enqueueing(
+    quiet_site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the result backend of the task is the same broker."""
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    soon = {"retry_policy": {"max_retries": 1, "interval_start": 0}}
+    with Site(
+        quiet_site.conf["database_url"], nowhere, result_backend_transport_options=soon
+    ) as site:
+        for task in ("returns", "adds"):
+            job = site.enqueue(task)
+            assert job.status is JobStatus.QUEUED
+            assert f"Job {job.id} was not published" in caplog.text
+            assert site.read(job).published_at is None
+            assert quiet_site.jobs.publish(job) is True

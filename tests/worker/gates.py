@@ -23,6 +23,10 @@ class Gates:
         """Return the gates that a body shares with its test."""
         return cls(app.conf.broker_url)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._redis.close()
+
     def stop(self, name: object) -> None:
         """Say that a body has come this far, and wait until the test opens the gate."""
         self.note(f"arrived:{name}")

@@ -14,7 +14,7 @@ from jobstate import Job, JobEvent, JobNotFound, JobStatus, JobTask
 from jobstate.celery.publish import TICKET
 from tests.worker.apps import TASKS, make_app
 from tests.worker.gates import Gates
-from tests.worker.process import WorkerProcess, eventually
+from tests.worker.process import PATIENCE, WorkerProcess, eventually
 
 OpenSite = Callable[..., AbstractContextManager["Site"]]
 
@@ -46,6 +46,8 @@ class Site:
         """Close every connection."""
         self.service.close()
         self.app.close()
+        self.gates.close()
+        self.redis.close()
 
     def task(self, name: str) -> JobTask:
         """Return a task of the tests' own."""
@@ -77,6 +79,11 @@ class Site:
             headers={**headers, **options.pop("headers", {})},
             **options,
         )
+
+    def revoke(self, job: Job) -> None:
+        """Revoke a job past jobstate, and wait until the worker knows."""
+        answers = self.app.control.revoke(str(job.id), reply=True, limit=1, timeout=PATIENCE)
+        assert answers, "the worker did not answer"
 
     def waiting(self, queue: str = "celery") -> list[Mapping[str, Any]]:
         """Return the headers of the messages in a queue, the first to be delivered first."""

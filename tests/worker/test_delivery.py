@@ -122,7 +122,7 @@ def test_a_job_whose_task_no_worker_has_stays_queued(site: Site) -> None:
 
 def test_a_job_revoked_before_its_start_is_cancelled(site: Site) -> None:
     job = site.store("counts_runs")
-    site.app.control.revoke(str(job.id), reply=True)
+    site.revoke(job)
     site.jobs.publish(job)
     site.failed(job, "cancelled", "The job was cancelled.")
     assert site.gates.notes(f"ran:{job.id}") == []
@@ -132,7 +132,7 @@ def test_a_job_revoked_before_its_start_is_cancelled(site: Site) -> None:
 def test_a_revoked_copy_says_nothing_about_the_job_that_runs(site: Site) -> None:
     job = site.enqueue("waits", "done")
     site.gates.reached(job.id)
-    site.app.control.revoke(str(job.id), reply=True)
+    site.revoke(job)
     site.publish(job, "waits", ticket=0)
     site.logged("Discarding revoked task", str(job.id))
     site.gates.open(job.id)

@@ -1,19 +1,16 @@
 """The keeper's lease: renewed while the worker lives, given up when it ends, replaced when lost."""
 
 from collections.abc import Callable, Iterator
-from signal import SIGTERM
 from uuid import UUID
 
 import psutil
 import pytest
 
-from tests.worker.database import Execute, execute_on
+from tests.worker.database import Execute
 from tests.worker.process import eventually
 from tests.worker.site import OpenSite, Site
 
 pytestmark = pytest.mark.xdist_group("worker-keeper")
-
-LIVING = "select id, heartbeat_at from jobstate.workers where dead_at is null"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +26,14 @@ def site(lively: Site) -> Site:
     return lively
 
 
+def living(execute: Execute) -> UUID:
+    """Return the id of the one worker that lives; it may have to be registered first."""
+    statement = "select id from jobstate.workers where dead_at is null"
+    ((worker_id,),) = eventually(lambda: execute(statement), "a living worker")
+    assert isinstance(worker_id, UUID)
+    return worker_id
+
+
 def renewed(execute: Execute, worker_id: UUID) -> Callable[[], bool]:
     """Tell whether a worker's heartbeat has changed since now."""
     statement = "select heartbeat_at from jobstate.workers where id = %s"
@@ -38,7 +43,7 @@ def renewed(execute: Execute, worker_id: UUID) -> Callable[[], bool]:
 
 def test_a_worker_is_one_row_whose_heartbeat_is_renewed(site: Site, execute: Execute) -> None:
     assert site.worker is not None
-    ((worker_id, _),) = execute(LIVING)
+    worker_id = living(execute)
     eventually(renewed(execute, worker_id), "a heartbeat")
     statement = "select pid, queues, lease_until > heartbeat_at from jobstate.workers where id = %s"
     assert execute(statement, worker_id) == [(site.worker.pid, ["celery"], True)]
@@ -48,7 +53,7 @@ def test_a_job_is_held_by_the_worker_and_a_process_of_its_pool(
     site: Site, execute: Execute
 ) -> None:
     assert site.worker is not None
-    ((worker_id, _),) = execute(LIVING)
+    worker_id = living(execute)
     job = site.enqueue("waits")
     site.gates.reached(job.id)
     held = site.read(job)
@@ -60,10 +65,9 @@ def test_a_job_is_held_by_the_worker_and_a_process_of_its_pool(
 
 def test_a_buried_worker_goes_on_under_a_new_id(site: Site, execute: Execute) -> None:
     """Its pool learns the new id without a query."""
-    ((buried, _),) = execute(LIVING)
+    buried = living(execute)
     execute("update jobstate.workers set dead_at = clock_timestamp() where id = %s", buried)
-    eventually(lambda: execute(LIVING), "a new worker")
-    ((fresh, _),) = execute(LIVING)
+    fresh = living(execute)
     assert fresh != buried
     jobs = [site.enqueue("counts_runs") for _ in range(4)]
     for job in jobs:
@@ -74,7 +78,7 @@ def test_a_buried_worker_goes_on_under_a_new_id(site: Site, execute: Execute) ->
 
 def test_the_keeper_survives_an_error_that_it_does_not_know(site: Site, execute: Execute) -> None:
     """Somebody's trigger fails; the keeper says so and goes on."""
-    ((worker_id, _),) = execute(LIVING)
+    worker_id = living(execute)
     execute(
         "create function fails() returns trigger language plpgsql as "
         "$$ begin raise exception 'not on a Sunday'; end $$"
@@ -104,48 +108,3 @@ def test_a_landing_that_cannot_be_done_now_holds_up_no_other(site: Site, execute
         site.gates.open(free.id)
         site.failed(free, "worker_lost", "The worker")
     site.failed(locked, "worker_lost", "The worker")
-
-
-def test_a_warm_shutdown_lands_what_runs_and_gives_up_the_lease(
-    open_site: OpenSite,
-) -> None:
-    with open_site("prefork") as site:
-        assert site.worker is not None
-        job = site.enqueue("waits", "finished")
-        site.gates.reached(job.id)
-        site.worker.send(SIGTERM)
-        site.logged("Warm shutdown")
-        site.gates.open(job.id)
-        assert site.worker.ended() == 0
-        assert site.completed(job).result == "finished"
-        with execute_on(site) as execute:
-            assert execute(LIVING) == []
-
-
-def test_children_that_are_replaced_after_each_task_land_every_job(open_site: OpenSite) -> None:
-    with open_site("prefork", "--max-tasks-per-child=1", "--concurrency=8") as site:
-        jobs = [site.enqueue("returns", number) for number in range(50)]
-        assert [site.completed(job).result for job in jobs] == list(range(50))
-
-
-@pytest.mark.parametrize("pool", ["prefork", "solo"])
-def test_a_memory_error_fails_its_job_before_celery_stops_the_worker(
-    open_site: OpenSite, pool: str
-) -> None:
-    with open_site(pool) as site:
-        assert site.worker is not None
-        job = site.enqueue("runs_out_of_memory")
-        site.failed(job, "exception", "no room")
-        assert site.worker.ended() != 0
-        with execute_on(site) as execute:
-            assert execute(LIVING) == []
-
-
-def test_a_solo_worker_that_its_body_ends_lands_the_job(open_site: OpenSite) -> None:
-    with open_site("solo") as site:
-        assert site.worker is not None
-        job = site.enqueue("ends_its_process", "exit")
-        site.failed(job, "exception", "3")
-        site.worker.ended()
-        with execute_on(site) as execute:
-            assert execute(LIVING) == []

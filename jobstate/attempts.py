@@ -3,6 +3,7 @@
 Every write names the attempt that makes it; the database refuses one that no longer holds the job.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,15 @@ class Landing:
     error_code: str | None = None
     error_message: str | None = None
     error_detail: str | None = None
+
+    def is_of(self, job: Job, hold: Hold) -> bool:
+        """Tell whether the job has landed like this, at this attempt: nobody else lands it so."""
+        said = (job.attempt, job.status, job.error_code, job.error_message)
+        return (
+            said == (hold.attempt, self.status, self.error_code, self.error_message)
+            and job.result == _loaded(self.result)
+            and job.error_detail == _loaded(self.error_detail)
+        )
 
 
 def take(
@@ -125,14 +135,17 @@ def release(
     message: str | None,
     task_name: str | None,
     queue: str | None,
-    retries: int,
+    retries: int | None,
     when: Mapping[str, object],
     publish_grace: float,
     error_code: ErrorCode | None,
     detail: str,
-    delegated: bool = False,
+    canvas: str | None = None,
 ) -> Operation[tuple[bool, Job]]:
-    """Give up the held job for a later attempt. Refused: the job as it is."""
+    """Give up the held job for a later attempt. Refused: the job as it is.
+
+    With `canvas`, for the tasks of which the last takes the job over.
+    """
     params: Mapping[str, Any] = {
         **hold.params(),
         "message": message,
@@ -143,9 +156,24 @@ def release(
         "publish_grace": publish_grace,
         "error_code": error_code,
         "detail": detail,
-        "delegated": delegated,
+        "canvas": canvas,
     }
     return Operation("release", params, read_answer(hold.job_id))
+
+
+def give_back(hold: Hold) -> Operation[tuple[bool, Job]]:
+    """Release a job whose body was never begun. Refused: the job as it is."""
+    return release(
+        hold,
+        message=None,
+        task_name=None,
+        queue=None,
+        retries=None,
+        when={"eta": None, "countdown": None},
+        publish_grace=0.0,
+        error_code=None,
+        detail="{}",
+    )
 
 
 def report_progress(hold: Hold, report: Report) -> Operation[bool | None]:
@@ -212,22 +240,29 @@ def message_of(job_id: UUID, *, again: bool) -> Operation[Row | None]:
 
 
 def succeed_to(
-    job_id: UUID, task_name: str, queue: str | None, message: str, publish_grace: float
-) -> Operation[int | None]:
-    """Let a task take over a job that was delegated to it. None: it was not; else its ticket."""
+    job_id: UUID,
+    ticket: int,
+    task_name: str,
+    queue: str | None,
+    message: str,
+    publish_grace: float,
+) -> Operation[bool]:
+    """Let a task take over a job that was delegated to it at this attempt; say whether it may."""
     params = {
         "id": job_id,
+        "attempt": ticket,
         "task_name": task_name,
         "queue": queue,
         "message": message,
         "publish_grace": publish_grace,
     }
-    return Operation("succeed_to", params, lambda rows: rows[0][0] if rows else None)
+    return Operation("succeed_to", params, bool)
 
 
-def land_delegated(job_id: UUID, result: str) -> Operation[tuple[bool, Job]]:
-    """Land a job with the result of the plain task that it was delegated to."""
-    return Operation("land_delegated", {"id": job_id, "result": result}, logged(job_id))
+def land_delegated(job_id: UUID, ticket: int, result: str) -> Operation[tuple[bool, Job]]:
+    """Land a job with the result of the plain task that it was delegated to at this attempt."""
+    params = {"id": job_id, "attempt": ticket, "result": result}
+    return Operation("land_delegated", params, logged(job_id))
 
 
 def put_back(
@@ -268,6 +303,10 @@ def logged(job_id: UUID) -> Callable[[list[Row]], tuple[bool, Job]]:
         return done, job
 
     return read
+
+
+def _loaded(stored: str | None) -> object:
+    return None if stored is None else json.loads(stored)
 
 
 def _first_value(rows: list[Row]) -> bool | None:

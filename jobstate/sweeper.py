@@ -35,7 +35,7 @@ _REASONS = {
     Finding.DEADLINE: ErrorCode.DEADLINE,
     Finding.NO_PROGRESS: ErrorCode.NO_PROGRESS,
     Finding.EXPIRED: ErrorCode.EXPIRED,
-    Finding.DELEGATE_FAILED: ErrorCode.EXCEPTION,
+    Finding.DELEGATE_LOST: ErrorCode.WORKER_LOST,
 }
 
 
@@ -127,6 +127,9 @@ class Sweeper:
                 counts["failed"] += self._end(
                     due, ErrorCode(due.reason or ErrorCode.NEVER_DELIVERED)
                 )
+            case Finding.DELEGATE_FAILED:
+                failed = self._store.run(sweeping.fail_delegated(due.job_id, due.attempt))
+                counts["failed"] += failed is not None
             case finding:
                 counts["failed"] += self._end(due, _REASONS[finding])
 

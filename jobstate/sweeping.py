@@ -23,6 +23,7 @@ class Finding(StrEnum):
     EXPIRED = "expired"
     UNDELIVERED = "undelivered"
     DELEGATE_FAILED = "delegate_failed"
+    DELEGATE_LOST = "delegate_lost"
     ABANDONED = "abandoned"
     WAIT = "wait"
 
@@ -140,6 +141,17 @@ def end_unheld(
     at = attempt if begun is None else begun
     job: Job | None = yield Operation("end_unheld", {"id": job_id, "attempt": at, **columns}, _done)
     return job
+
+
+def fail_delegated(
+    job_id: UUID, attempt: int, columns: Mapping[str, object] | None = None
+) -> Operation[Job | None]:
+    """Fail a job that other tasks have: like this, or like the first of its members that failed.
+
+    None: it was not delegated at this attempt, or was taken over.
+    """
+    reason = columns or {"error_code": None, "error_message": None, "error_detail": None}
+    return Operation("fail_delegated", {"id": job_id, "attempt": attempt, **reason}, _done)
 
 
 def due(settings: Settings, limit: int) -> Operation[list[Due]]:

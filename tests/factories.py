@@ -93,7 +93,6 @@ def released(store: Store, hold: Hold, **changes: Any) -> tuple[bool, Job]:
         "publish_grace": 5.0,
         "error_code": None,
         "detail": "{}",
-        "delegated": False,
     }
     return store.run(attempts.release(hold, **given | changes))
 

@@ -17,7 +17,13 @@ from jobstate.celery import outcome
 from jobstate.celery.publish import Message
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import When, moment
-from jobstate.errors import JobCancelled, LeaseLost, StoreUnavailable
+from jobstate.errors import (
+    ConfigurationError,
+    JobCancelled,
+    LeaseLost,
+    SchemaMismatch,
+    StoreUnavailable,
+)
 from jobstate.items import ItemLedger, Outcome
 from jobstate.operations import about
 from jobstate.progress import Progress, Report
@@ -53,10 +59,12 @@ class Attempt:
         self.job = job
         self.hold = hold
         self.grip = grip
+        self.ended = False
         self.retry_error: BaseException | None = None
         self.exhausted_by: BaseException | None = None
         self._followups = followups
         self._cancelled = False
+        self._doubts = 0
         self._token: Token[Attempt | None] | None = None
         interval = runtime.settings.progress_interval
         self.progress = Progress(self._write_progress, interval)
@@ -98,7 +106,8 @@ class Attempt:
         self._token = _current.set(self)
 
     def end(self) -> None:
-        """Make the one before this current again."""
+        """Make the one before this current again; what could not be landed is the keeper's now."""
+        self.ended = True
         if self._token is not None:
             _current.reset(self._token)
             self._token = None
@@ -166,7 +175,7 @@ class Attempt:
             attempts.land(self.hold, landing, report, followups=followups, publish_grace=grace)
         )
         # A landing whose answer was lost is refused when it is repeated, and was done all the same.
-        done = done or (job.attempt, job.status) == (self.hold.attempt, landing.status)
+        done = done or (self._doubts > 0 and landing.is_of(job, self.hold))
         self.grip = Grip.LANDED if done else Grip.LOST
         self.job = job
         if not done:
@@ -195,7 +204,7 @@ class Attempt:
         queue: str | None = None,
         eta: When | None = None,
         retries: int | None = None,
-        delegated: bool = False,
+        canvas: str | None = None,
     ) -> bool:
         """Give up the job for a later attempt, in the row; return whether it was still held.
 
@@ -204,7 +213,7 @@ class Attempt:
             queue: Where that goes.
             eta: When the next attempt is to start.
             retries: How many retries there were with it.
-            delegated: Other tasks take the job over; nothing is published for it until then.
+            canvas: The tasks that take the job over, as JSON; nothing else is published for it.
         """
         if not self._items_written():
             return False
@@ -216,12 +225,12 @@ class Attempt:
                 message=None if message is None else message.encode(),
                 task_name=None if message is None else message.task_name,
                 queue=queue,
-                retries=self.job.retries if retries is None else retries,
+                retries=retries,
                 when=moment("eta", "countdown", eta),
                 publish_grace=self.runtime.settings.publish_grace,
                 error_code=ErrorCode.EXCEPTION if error else None,
                 detail=to_json(reason, "error of the retry", _MAX_DETAIL),
-                delegated=delegated,
+                canvas=canvas,
             )
         )
         self.grip = Grip.RELEASED if done else Grip.LOST
@@ -258,12 +267,17 @@ class Attempt:
         return self._wait_for(lambda: self._run(operation))
 
     def _wait_for(self, call: Callable[[], T]) -> T:
-        """Call until the database answers: only Celery's limits and a shutdown end the wait."""
+        """Call until the database does it: only Celery's limits and a shutdown end the wait.
+
+        One that refuses is mended by somebody, like one that is away: its tables are migrated, or
+        its rights granted.
+        """
         pauses = backoff()
         while True:
             try:
                 return call()
-            except StoreUnavailable as error:
+            except (ConfigurationError, SchemaMismatch, StoreUnavailable) as error:
+                self._doubts += 1
                 pause = next(pauses)
                 logger.warning(
                     "Job %s waits %.1f s to be written: %s",
@@ -316,3 +330,9 @@ def current_attempt() -> Attempt | None:
 def running_attempt(job_id: UUID) -> Attempt | None:
     """Return this process's attempt at a job, if it has one that has not landed."""
     return next((mine for mine in list(_claimed.values()) if mine.job.id == job_id), None)
+
+
+def is_running(hold: Hold) -> bool:
+    """Tell whether this process still runs an attempt."""
+    attempt = _claimed.get(hold)
+    return attempt is not None and not attempt.ended

@@ -13,7 +13,7 @@ from celery import Celery
 
 from jobstate import attempts
 from jobstate.celery.attempt import current_attempt
-from jobstate.celery.publish import Message
+from jobstate.celery.publish import TICKET, Message
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import NewJob, When, create_job, find_existing
 from jobstate.errors import InvalidValueError, OwnerRequired
@@ -36,6 +36,11 @@ class Call:
     parent_id: UUID | str | None = None
     deadline: When | None = None
 
+    @property
+    def ticket(self) -> int | None:
+        """The attempt that delegated its job to this call, if one did."""
+        return (self.message.options.get("headers") or {}).get(TICKET)
+
 
 def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
     """Create the job and publish its message after the commit.
@@ -50,14 +55,14 @@ def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
     store = runtime.service.store
     within = None if connection is None else driver_connection(connection)
     created = store.run(create_job(new, runtime.settings), within)
-    if created is None and call.task_id is not None:
-        message = call.message.encode()
+    if created is None and (ticket := call.ticket) is not None:
+        message, grace = call.message.encode(), runtime.settings.publish_grace
         succeed = attempts.succeed_to(
-            new.id, call.message.task_name, new.queue, message, runtime.settings.publish_grace
+            new.id, ticket, call.message.task_name, new.queue, message, grace
         )
-        if (ticket := store.run(succeed, within)) is not None:
+        if store.run(succeed, within):
             runtime.publish(new.id, ticket, call.message, eta=new.eta, expires=new.expires)
-            return store.run(get_job_internal(new.id), within)
+        return store.run(get_job_internal(new.id), within)
     if created is None:
         return store.run(find_existing(new), within)
     if connection is None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from jobstate import attempts, sweeping
 from jobstate.attempts import Hold
-from jobstate.celery.attempt import running_attempt
+from jobstate.celery.attempt import is_running
 from jobstate.states import ErrorCode
 from jobstate.store import Store
 from jobstate.sweeper import Sweeper
@@ -33,25 +33,25 @@ class HandedOver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LostRun:
-    """A run whose process died, or was made to; `pids` are the processes that had the job.
+    """A run whose process died, or was made to.
 
     A copy of the message that dies says nothing about the job: the row names who holds it.
     """
 
     job_id: UUID
-    pids: frozenset[int]
+    pid: int
     code: ErrorCode
 
     def settle(self, desk: Desk) -> None:
         """End the job, or have it run again where that is its policy."""
         held = desk.store.run(sweeping.held_by(desk.worker_id))
         for (job_id, attempt), pid in held.items():
-            if job_id != self.job_id or pid not in self.pids:
+            if (job_id, pid) != (self.job_id, self.pid):
                 continue
             hold = Hold(job_id, attempt, desk.worker_id)
             if self.code is not ErrorCode.WORKER_LOST:
                 desk.store.run(sweeping.end_held(hold, self.code))
-            elif is_gone(job_id, pid):
+            elif is_gone(hold, pid):
                 desk.sweeper.rescue(hold)
 
 
@@ -65,7 +65,28 @@ class UnstartedRun:
 
     def settle(self, desk: Desk) -> None:
         """Fail the job, if it still waits for this delivery."""
-        desk.store.run_all(sweeping.end_unheld(self.job_id, self.ticket, self.ending))
+        self.settle_in(desk.store)
+
+    def settle_in(self, store: Store) -> None:
+        """The same, away from the keeper."""
+        store.run_all(sweeping.end_unheld(self.job_id, self.ticket, self.ending))
+
+
+@dataclass(frozen=True, slots=True)
+class DelegateFailed:
+    """A plain task failed, of those that a job was delegated to at this attempt."""
+
+    job_id: UUID
+    ticket: int
+    ending: Mapping[str, object]
+
+    def settle(self, desk: Desk) -> None:
+        """Fail the job, unless somebody has taken it over."""
+        self.settle_in(desk.store)
+
+    def settle_in(self, store: Store) -> None:
+        """The same, away from the keeper."""
+        store.run(sweeping.fail_delegated(self.job_id, self.ticket, self.ending))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +104,10 @@ class LostMessage:
         desk.store.run(attempts.put_back(self.job_id, self.ticket, self.code, grace))
 
 
-def is_gone(job_id: UUID, pid: int) -> bool:
-    """Tell whether a process of this worker no longer runs this job."""
+def is_gone(hold: Hold, pid: int) -> bool:
+    """Tell whether a process of this worker no longer runs this attempt."""
     if pid == os.getpid():
-        return running_attempt(job_id) is None
+        return not is_running(hold)
     try:
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
             os.kill(pid, 0)

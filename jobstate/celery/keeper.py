@@ -22,11 +22,11 @@ from celery.worker.state import active_requests
 
 from jobstate import sweeping
 from jobstate.attempts import Hold
+from jobstate.celery.forking import KeeperStore
 from jobstate.celery.handover import Desk, HandedOver, is_gone
 from jobstate.celery.runtime import Runtime, installed
 from jobstate.celery.task import JobTask
 from jobstate.errors import JobNotFound, JobStateError, StoreUnavailable
-from jobstate.store import Store
 from jobstate.sweeper import Sweeper
 from jobstate.values import job_id_of
 from jobstate.waiting import backoff
@@ -46,12 +46,12 @@ class Keeper:
         self._settings = runtime.settings
         self._hostname = worker.hostname or socket.gethostname()
         self._queues = [str(name) for name in worker.app.amqp.queues.consume_from]
-        self._lease_store = Store.open(runtime.settings)
-        self._store = Store.open(runtime.settings)
+        self._lease_store = KeeperStore.open(runtime.settings)
+        self._store = KeeperStore.open(runtime.settings)
         self._sweeper = Sweeper(
             self._store,
             runtime.settings,
-            publish=lambda job_id: runtime.publish_stored(job_id, again=True),
+            publish=self._publish,
         )
         self._handed_over: deque[HandedOver] = deque()
         self._suspects: dict[tuple[UUID, int], float] = {}
@@ -181,12 +181,16 @@ class Keeper:
         if (worker_id := self._runtime.seat.worker_id) is None:
             return
         held = self._store.run(sweeping.held_by(worker_id))
-        gone = {key for key, pid in held.items() if is_gone(key[0], pid)}
+        gone = {key for key, pid in held.items() if is_gone(Hold(*key, worker_id), pid)}
         now = time.monotonic()
         self._suspects = {key: self._suspects.get(key, now) for key in gone}
         for (job_id, attempt), first_seen in self._suspects.items():
             if now - first_seen >= self._settings.lost_grace:
                 self._sweeper.rescue(Hold(job_id, attempt, worker_id))
+
+    def _publish(self, job_id: UUID) -> bool:
+        with self._store.work:
+            return self._runtime.publish_stored(job_id, again=True)
 
     def _end_runs(self) -> None:
         """Terminate runs of jobs that were ended without them: cancelled, or past a deadline.

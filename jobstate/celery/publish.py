@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery, Task
-from celery.canvas import Signature, _chain, _chord, maybe_signature
+from celery.canvas import maybe_signature
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.functional import maybe_list
 from kombu.exceptions import EncodeError
@@ -28,9 +28,6 @@ TICKET = "jobstate-after"
 
 OWNER = "jobstate-owner"
 """The header that says who owns a job whose message was published without its row."""
-
-LANDS = "jobstate-lands"
-"""The header of a plain task that ends a job which was delegated to it: the job's id."""
 
 # What belongs to one call and cannot be kept; and what columns of the row say better.
 _TRANSIENT = frozenset(
@@ -76,6 +73,30 @@ class Message:
         }
         return json.dumps({"body": body, **pending})
 
+    def call(
+        self, app: Celery, job_id: UUID, ticket: int, *, eta: When | None, expires: When | None
+    ) -> Callable[..., object]:
+        """Return what publishes the message, given `producer=`."""
+        options = {name: value for name, value in self.options.items() if name not in _IN_COLUMNS}
+        options["headers"] = {**(options.get("headers") or {}), TICKET: ticket}
+        options["eta" if isinstance(eta, datetime) else "countdown"] = _seconds(eta)
+        return partial(
+            self._publisher(app),
+            self.args,
+            self.kwargs,
+            task_id=str(job_id),
+            expires=_seconds(expires),
+            retry_policy=_ONCE,
+            **options,
+        )
+
+    def _publisher(self, app: Celery) -> Callable[..., object]:
+        """Return Celery's own way to publish: that of a JobTask would make a job of it again."""
+        task = app.tasks.get(self.task_name)
+        if task is None:
+            return partial(app.send_task, self.task_name)
+        return partial(Task.apply_async, task)
+
     @classmethod
     def decode(cls, task_name: str, stored: Mapping[str, Any]) -> "Message":
         """Read a message as it was stored."""
@@ -96,58 +117,20 @@ def freeze_callbacks(app: Celery, options: dict[str, Any], **inherited: object) 
             ]
             for signature in frozen:
                 signature.freeze()
-                if hasattr(app.tasks.get(signature.task), "job_track"):
+                if getattr(app.tasks.get(signature.task), "runs_as_job", False):
                     signature.options = {**inherited, **signature.options}
             options[name] = frozen
 
 
-def find_signature(canvas: Signature, task_id: str) -> Signature | None:
-    """Find the task of a canvas that has this id."""
-    if isinstance(canvas, _chord):
-        inner = [canvas.body]
-    elif isinstance(canvas, _chain):
-        inner = list(canvas.tasks)
-    else:
-        return canvas if canvas.id == task_id else None
-    found = (find_signature(signature, task_id) for signature in inner)
-    return next((signature for signature in found if signature is not None), None)
-
-
-def first_of(canvas: Signature) -> Signature:
-    """Return what is published at once: a chain's first task, or all of it."""
-    return first_of(canvas.tasks[0]) if isinstance(canvas, _chain) else canvas
-
-
-def send(
-    app: Celery,
-    job_id: UUID,
-    ticket: int,
-    message: Message,
-    *,
-    eta: When | None,
-    expires: When | None,
-    timeout: float,
-) -> bool:
-    """Give a job's message to the broker; return whether it took it within `timeout` seconds.
+def send(app: Celery, job_id: UUID, call: Callable[..., object], timeout: float) -> bool:
+    """Call `call` with a producer; return whether the broker took it all, in `timeout` seconds.
 
     A broker that is down is no error, nor is a result backend: the row has the message, and it is
     published later.
     """
-    options = {name: value for name, value in message.options.items() if name not in _IN_COLUMNS}
-    options["headers"] = {**(options.get("headers") or {}), TICKET: ticket}
-    when = {"eta" if isinstance(eta, datetime) else "countdown": _seconds(eta)}
     try:
         with _producer(app, timeout) as producer:
-            _publisher(app, message.task_name)(
-                message.args,
-                message.kwargs,
-                task_id=str(job_id),
-                expires=_seconds(expires),
-                producer=producer,
-                retry_policy=_ONCE,
-                **when,
-                **options,
-            )
+            call(producer=producer)
     except SoftTimeLimitExceeded:
         raise  # It is meant for the body that publishes here.
     except Exception as error:
@@ -172,12 +155,6 @@ def _producer(app: Celery, timeout: float) -> Iterator[Any]:
     )
     with producers[connection].acquire(block=True, timeout=timeout) as producer:
         yield producer
-
-
-def _publisher(app: Celery, task_name: str) -> Callable[..., object]:
-    """Return Celery's own way to publish: that of a JobTask would make a job of it again."""
-    task = app.tasks.get(task_name)
-    return partial(app.send_task, task_name) if task is None else partial(Task.apply_async, task)
 
 
 def _seconds(when: When | None) -> datetime | float | None:

@@ -1,6 +1,7 @@
 """What an app with jobstate installed has in every process: settings, service, seat."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -10,6 +11,7 @@ from celery import Celery
 
 from jobstate import attempts
 from jobstate.celery.circuit import Circuit
+from jobstate.celery.delegation import restored
 from jobstate.celery.publish import Message, send
 from jobstate.celery.seat import Seat
 from jobstate.creation import When
@@ -66,6 +68,14 @@ class Runtime:
         """
         if _is_far(eta):
             return False
+        call = message.call(self.app, job_id, ticket, eta=eta, expires=expires)
+        return self._publish(job_id, ticket, call)
+
+    def _publish_canvas(self, job_id: UUID, ticket: int, stored: str) -> bool:
+        canvas = restored(self.app, stored)
+        return self._publish(job_id, ticket, canvas.apply_async)
+
+    def _publish(self, job_id: UUID, ticket: int, call: Callable[..., object]) -> bool:
         if self._circuit.is_open:
             logger.warning(
                 "Job %s was not published: the broker has just failed. Its row keeps the message.",
@@ -73,8 +83,7 @@ class Runtime:
                 extra={"job_id": str(job_id)},
             )
             return False
-        timeout = self.settings.publish_timeout
-        if not send(self.app, job_id, ticket, message, eta=eta, expires=expires, timeout=timeout):
+        if not send(self.app, job_id, call, self.settings.publish_timeout):
             self._circuit.failed()
             return False
         self._circuit.worked()
@@ -112,6 +121,8 @@ class Runtime:
         if row is None:
             return False
         task_name, stored, ticket, eta, expires = row
+        if "canvas" in stored:
+            return self._publish_canvas(job_id, ticket, stored["canvas"])
         message = Message.decode(task_name, stored)
         return self.publish(job_id, ticket, message, eta=eta, expires=expires)
 

@@ -2,9 +2,10 @@
 
 What a body returned or raised has landed before any of them is called. In the body's process
 they land or release what is left, and note that callbacks were dispatched. The main process hears
-of a lost child, a hard time limit, a revoked task; its handlers hand over to the keeper and return,
-because they run in Celery's event loop, where nobody may wait for a database. All of them fail
-closed: what no handler lands stays held, and is noticed when the lease or the process is gone.
+of tasks that were revoked or are unknown (its requests hear of lost runs, see request.py); its
+handlers hand over to the keeper and return, because they run in Celery's event loop, where nobody
+may wait for a database. All of them fail closed: what no handler lands stays held, and is noticed
+when the lease or the process is gone.
 """
 
 import functools
@@ -12,24 +13,23 @@ import logging
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
-from weakref import WeakSet
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals
 from celery.app.task import Context
 from celery.exceptions import Reject
-from celery.worker.request import Request
 from celery.worker.state import revoked
 
-from jobstate import attempts, sweeping
+from jobstate import attempts
 from jobstate.attempts import Landing
 from jobstate.celery import outcome
 from jobstate.celery.attempt import Attempt, Grip, current_attempt, running_attempt
-from jobstate.celery.handover import LostMessage, LostRun, UnstartedRun
-from jobstate.celery.publish import LANDS, TICKET
+from jobstate.celery.delegation import delegated_by
+from jobstate.celery.handover import DelegateFailed, LostMessage, UnstartedRun
+from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime, installed
 from jobstate.celery.task import JobTask
-from jobstate.errors import JobNotFound
+from jobstate.errors import InvalidValueError, JobNotFound
 from jobstate.states import ErrorCode
 from jobstate.values import job_id_of, to_json
 
@@ -58,10 +58,9 @@ def _never_raising(handler: Handler) -> Handler:
 
 @_never_raising
 def _on_failure(sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
-    """Note that errbacks were dispatched; land what was lost, or failed before its body."""
+    """Note that errbacks were dispatched; land what failed before its body, or was delegated."""
     if (delegated := _delegated_to(sender)) is not None:
-        ending = attempts.columns(_landing_of(delegated[0], exception))
-        delegated[0].service.store.run_all(sweeping.end_unheld(delegated[1], None, ending))
+        _fail_delegated(*delegated, sender.request, exception)
         return
     runtime, job_id = _job_of(sender, task_id)
     if runtime is None or job_id is None:
@@ -70,13 +69,8 @@ def _on_failure(sender: Any, task_id: str, exception: BaseException, **_: Any) -
         if attempt.grip is Grip.HELD:
             attempt.fail(exception)
         attempt.clear_followups(failed=True)
-    elif isinstance(exception, Reject):
-        return  # The child that rejected the message has landed or released the job itself.
-    elif isinstance(exception, WorkerLostError):
-        _hand_over_lost(runtime, job_id, ErrorCode.WORKER_LOST)
-    elif isinstance(exception, TimeLimitExceeded):
-        _hand_over_lost(runtime, job_id, ErrorCode.TIME_LIMIT)
-    else:
+    elif not isinstance(exception, Reject | TimeLimitExceeded | WorkerLostError):
+        # Those the child has seen to, or the request hands over.
         _land_unstarted(runtime, job_id, sender.request, exception)
 
 
@@ -97,26 +91,20 @@ def _on_internal_error(
 
 
 @_never_raising
-def _on_retry(sender: Any, request: Any, reason: Any, einfo: Any, **_: Any) -> None:
-    """Release the job of an eager retry; hand over one that a cold shutdown cancelled."""
-    runtime, job_id = _job_of(sender, request.id)
-    if runtime is None or job_id is None:
-        return
-    if (attempt := _attempt_at(job_id)) is not None:
-        if attempt.grip is Grip.HELD:
-            attempt.release(retries=request.retries + 1)
-    elif einfo is None and reason is None:
-        # Celery calls this a retry, but has published nothing.
-        _hand_over_lost(runtime, job_id, ErrorCode.WORKER_LOST)
+def _on_retry(sender: Any, request: Any, **_: Any) -> None:
+    """Release the job of an eager retry."""
+    job_id = _job_of(sender, request.id)[1]
+    attempt = None if job_id is None else _attempt_at(job_id)
+    if attempt is not None and attempt.grip is Grip.HELD:
+        attempt.release(retries=request.retries + 1)
 
 
 @_never_raising
 def _on_success(sender: Any, result: Any, **_: Any) -> None:
     """Note that Celery has dispatched the callbacks; land a job that was delegated."""
     if (delegated := _delegated_to(sender)) is not None:
-        runtime, job_id = delegated
-        stored = to_json(result, "result", runtime.settings.max_result_bytes)
-        runtime.service.store.run(attempts.land_delegated(job_id, stored))
+        if sender.request.id == str(delegated[1]):
+            _land_delegated(*delegated, sender.request, result)
         return
     attempt = current_attempt()
     if attempt is not None and str(attempt.job.id) == sender.request.id:
@@ -137,29 +125,23 @@ def _on_postrun(sender: Any, task_id: str, retval: Any, state: str | None, **_: 
                 attempt.release()
                 attempt.runtime.publish_stored(job_id)
             else:
-                attempt.land(outcome.failed(ErrorCode.REJECTED))
+                attempt.land(outcome.failed(ErrorCode.REJECTED), followups=True)
     finally:
         attempt.end()
 
 
 @_never_raising
-def _on_received(request: Request, **_: Any) -> None:
-    """Remember which processes run which job, for when one of them is lost."""
-    _requests.add(request)
-
-
-@_never_raising
 def _on_revoked(sender: Any, request: Any, **how: Any) -> None:
-    """Hand over a job that was revoked, before its start or while it ran."""
+    """Hand over a job that was revoked before its start, or expired."""
     runtime, job_id = _job_of(sender, request.id)
     if runtime is None or job_id is None or runtime.keeper is None:
         return
+    # Celery would throw away the next message too, which may be in time, or bring the errbacks.
+    revoked.discard(request.id)
     if how["terminated"]:
-        _hand_over_lost(runtime, job_id, ErrorCode.CANCELLED)
-    elif how["expired"]:
-        # By this worker's clock; the sweeper asks the database's. Celery would take the next
-        # message, which may be in time, for a revoked one.
-        revoked.discard(request.id)
+        return  # The request has handed it over.
+    if how["expired"]:
+        # By this worker's clock; the sweeper asks the database's.
         runtime.keeper.hand_over(LostMessage(job_id, _ticket(request), patient=False))
     else:
         ending = attempts.ending(ErrorCode.CANCELLED)
@@ -188,7 +170,6 @@ _HANDLERS: dict[str, Handler] = {
     "task_failure": _on_failure,
     "task_internal_error": _on_internal_error,
     "task_postrun": _on_postrun,
-    "task_received": _on_received,
     "task_retry": _on_retry,
     "task_revoked": _on_revoked,
     "task_success": _on_success,
@@ -196,24 +177,29 @@ _HANDLERS: dict[str, Handler] = {
 }
 
 
-_requests: WeakSet[Request] = WeakSet()
-"""The deliveries that this worker has in hand."""
+def _delegated_to(sender: Any) -> tuple[Runtime, UUID, int] | None:
+    """Find the job that was delegated to a plain task."""
+    delegated = None if isinstance(sender, JobTask) else delegated_by(sender.request)
+    runtime = None if delegated is None else installed(sender.app)
+    return None if delegated is None or runtime is None else (runtime, *delegated)
 
 
-def _hand_over_lost(runtime: Runtime, job_id: UUID, code: ErrorCode) -> None:
-    if runtime.keeper is not None:
-        same = (request for request in set(_requests) if request.id == str(job_id))
-        pids = frozenset(request.worker_pid for request in same if request.worker_pid)
-        runtime.keeper.hand_over(LostRun(job_id, pids, code))
+def _land_delegated(
+    runtime: Runtime, job_id: UUID, ticket: int, request: Context, result: object
+) -> None:
+    try:
+        stored = to_json(result, "result", runtime.settings.max_result_bytes)
+    except InvalidValueError as error:
+        _fail_delegated(runtime, job_id, ticket, request, error)
+    else:
+        runtime.service.store.run(attempts.land_delegated(job_id, ticket, stored))
 
 
-def _delegated_to(sender: Any) -> tuple[Runtime, UUID] | None:
-    """Find the job that was delegated to a plain task, in the process that ran it."""
-    headers = getattr(getattr(sender, "request", None), "headers", None) or {}
-    if isinstance(sender, JobTask) or LANDS not in headers:
-        return None
-    runtime = installed(sender.app)
-    return None if runtime is None else (runtime, job_id_of(headers[LANDS]))
+def _fail_delegated(
+    runtime: Runtime, job_id: UUID, ticket: int, request: Context, error: BaseException
+) -> None:
+    ending = attempts.columns(_landing_of(runtime, error))
+    _settle(runtime, request, DelegateFailed(job_id, ticket, ending))
 
 
 def _landing_of(runtime: Runtime, error: BaseException) -> Landing:
@@ -225,13 +211,18 @@ def _ticket(request: Any) -> int:
 
 
 def _land_unstarted(runtime: Runtime, job_id: UUID, request: Context, error: BaseException) -> None:
-    """Land a job whose body never began; by the keeper, where this is the main process."""
+    """Land a job whose body never began."""
     ending = attempts.columns(_landing_of(runtime, error))
+    _settle(runtime, request, UnstartedRun(job_id, _ticket(request), ending))
+
+
+def _settle(runtime: Runtime, request: Context, event: UnstartedRun | DelegateFailed) -> None:
+    """Settle it here, or by the keeper where this is the main process."""
     keeper = None if request.is_eager or runtime.seat.in_pool_process else runtime.keeper
     if keeper is not None:
-        keeper.hand_over(UnstartedRun(job_id, _ticket(request), ending))
+        keeper.hand_over(event)
     else:
-        runtime.service.store.run_all(sweeping.end_unheld(job_id, _ticket(request), ending))
+        event.settle_in(runtime.service.store)
 
 
 def _attempt_at(job_id: UUID) -> Attempt | None:

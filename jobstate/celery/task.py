@@ -13,18 +13,11 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
 from jobstate.attempts import Policy
+from jobstate.celery import delegation
 from jobstate.celery.attempt import Attempt, Grip, current_attempt
 from jobstate.celery.current import CurrentJob, current_job
 from jobstate.celery.enqueue import Call, moment_of, new_job, owner_of, queue_of, submit
-from jobstate.celery.publish import (
-    LANDS,
-    OWNER,
-    TICKET,
-    Message,
-    find_signature,
-    first_of,
-    freeze_callbacks,
-)
+from jobstate.celery.publish import OWNER, TICKET, Message, freeze_callbacks
 from jobstate.celery.runtime import Runtime, runtime_of
 from jobstate.celery.start import Delivery, delivery_of, eager_worker, start
 from jobstate.creation import NewJob, When
@@ -52,6 +45,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     """
 
     abstract = True
+
+    Request = "jobstate.celery.request:JobRequest"
 
     job_track: bool = True
     """Whether calls of this task are jobs."""
@@ -105,7 +100,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         """Take the job, run the body, land the job: before Celery dispatches what follows."""
         surrounding = current_attempt()
         nested = surrounding is not None and str(surrounding.job.id) == self.request.id
-        if not self._is_job() or self.request.called_directly or nested:
+        if not self.runs_as_job or self.request.called_directly or nested:
             return super().__call__(*args, **kwargs)
         runtime = runtime_of(self.app)
         attempt = start(runtime, self._delivery(runtime, args, kwargs))
@@ -141,7 +136,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             kwargs: The task's keyword arguments.
             user_id: The owner.
             connection: A SQLAlchemy Session or Connection: the job is created in its transaction.
-                A Session publishes after its commit; with a Connection, call `publish` then.
+                It is published after the commit of a Session, or once a Connection is closed or
+                begins its next transaction; call `publish` to have it sooner.
             idempotency_key: The same key of the same user and job type returns the first job.
             parent_id: The job that this one belongs to; the surrounding job unless given.
             deadline: When the job must have landed: a time, or seconds from now.
@@ -155,7 +151,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             TypeError: The arguments do not fit the task.
             ConfigurationError: The task has `job_track` off: its calls are no jobs.
         """
-        if not self._is_job():
+        if not self.runs_as_job:
             raise ConfigurationError(
                 f"Task {self.name} is not tracked: nobody would run its job. Call apply_async(), "
                 "or turn job_track on."
@@ -192,7 +188,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             StoreUnavailable: The database cannot be reached; nothing was stored.
         """
         options |= {"link": link, "link_error": link_error, "shadow": shadow}
-        if not self._is_job():
+        if not self.runs_as_job:
             plain = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
             return super().apply_async(args, kwargs, task_id, producer, **plain)
         if self.app.conf.task_always_eager:
@@ -213,7 +209,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         **options: Any,
     ) -> Any:
         """Run the task here and now, as a job like in a worker."""
-        if not self._is_job():
+        if not self.runs_as_job:
             return super().apply(args, kwargs, task_id=task_id, **options)
         runtime = runtime_of(self.app)
         job = self._eager_job(runtime, args or (), kwargs or {}, task_id, user_id)
@@ -242,16 +238,19 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
 
         One job task goes on with the job itself. Anything else is delegated to: the job lands
         with the task that has its id, or fails with one that fails.
+
+        Raises:
+            InvalidValueError: The tasks cannot be written as JSON.
+            LeaseLost: The job is no longer this attempt's; nothing is published.
         """
         attempt = current_attempt()
-        heir = find_signature(sig, self.request.id)
-        if attempt is not None and heir is not None and not self.request.is_eager:
-            is_job = isinstance(self.app.tasks.get(heir.task), JobTask)
-            if not (is_job and heir is first_of(sig)) and not attempt.release(delegated=True):
-                raise LeaseLost(attempt.job.id, attempt.hold.attempt)
-            if not is_job:
-                heir.set(headers={**(heir.options.get("headers") or {}), LANDS: heir.id})
-        return super().on_replace(sig)
+        eager = self.request.is_eager
+        if attempt is None or eager or delegation.is_one(self.app, sig, self.request.id):
+            return super().on_replace(sig)
+        if not attempt.release(canvas=delegation.prepare(self.app, sig, attempt.job)):
+            raise LeaseLost(attempt.job.id, attempt.hold.attempt)
+        attempt.runtime.publish_committed(attempt.job.id)
+        raise Ignore("Replaced by other tasks.")
 
     def _run_body(self, attempt: Attempt, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         try:
@@ -366,7 +365,9 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         )
         return delivery_of(runtime, self, policy, adopted)
 
-    def _is_job(self) -> bool:
+    @property
+    def runs_as_job(self) -> bool:
+        """Whether a call of the task is a job."""
         # `task_cls=JobTask` makes the base of Celery's own tasks this class too.
         return self.job_track and not self.name.startswith("celery.")
 

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from jobstate.errors import ConfigurationError
 
@@ -36,10 +37,19 @@ def driver_connection(connection: object) -> psycopg.Connection[Any]:
 def after_commit(connection: object, action: Callable[[], object]) -> None:
     """Call `action` once, after the outermost commit of a Session; never when it is rolled back.
 
-    A Connection has no such moment: its caller publishes.
+    A Connection has no such moment. There it is called when the transaction is over for certain,
+    rolled back or not: when the next one begins, or when the connection goes back to its pool.
     """
     session = _session(connection)
     if session is None:
+        assert isinstance(connection, Connection)  # noqa: S101 - see driver_connection
+        connection.info.setdefault(_PENDING, []).append(action)
+        for target, name, listener in (
+            (connection, "begin", _begun),
+            (connection.engine.pool, "checkin", _checked_in),
+        ):
+            if not event.contains(target, name, listener):
+                event.listen(target, name, listener)
         return
     session.info.setdefault(_PENDING, []).append(action)
     # One pair of listeners for the life of the session: SQLAlchemy cannot remove one that runs.
@@ -51,13 +61,25 @@ def after_commit(connection: object, action: Callable[[], object]) -> None:
 def _committed(session: Session) -> None:
     # SQLAlchemy calls this for a released savepoint too, and nothing is visible yet.
     if not session.in_nested_transaction():
-        for action in session.info.pop(_PENDING, []):
-            action()
+        _call_all(session.info)
 
 
 def _ended(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
         session.info.pop(_PENDING, None)
+
+
+def _begun(connection: Connection) -> None:
+    _call_all(connection.info)
+
+
+def _checked_in(_: object, record: ConnectionPoolEntry) -> None:
+    _call_all(record.info)
+
+
+def _call_all(info: dict[Any, Any]) -> None:
+    for action in info.pop(_PENDING, []):
+        action()
 
 
 def _session(connection: object) -> Session | None:

@@ -53,6 +53,17 @@
     {locked},
     {hold}
 
+-- fragment: delegated
+-- The job, locked, where it was delegated at this attempt and no task has taken it over yet.
+    {locked},
+    delegated as (
+        select * from job
+        where attempt = cast(:attempt as integer)
+            and status = 'processing'
+            and worker_id is null
+            and message -> 'canvas' is not null
+    )
+
 -- fragment: freely_held
 -- The same, unless somebody else has it locked just now.
     {free},
@@ -278,6 +289,8 @@ done as (
         items_failed = 0,
         items_skipped = 0,
         retry_at = null,
+        -- The tasks that it was delegated to have run: they are not to be published again.
+        message = case when jobs.message -> 'canvas' is null then jobs.message end,
         publishes = 0,
         error_code = null,
         next_check_at = least(
@@ -307,6 +320,12 @@ from job where not exists (select from done);
 -- name: land
 -- Land the job that this attempt holds; keep its message while follow-ups are to be dispatched.
 with {held},
+following as (
+    select cast(:followups as boolean) and (
+        cast(:whole as boolean) or coalesce(cast(message ->> 'errbacks' as boolean), false)
+    ) as pending
+    from held
+),
 done as (
     update {schema}.jobs set
         status = cast(:status as text),
@@ -323,16 +342,16 @@ done as (
         error_detail = cast(:error_detail as jsonb),
         worker_id = null,
         pid = null,
-        followups_pending = cast(:followups as boolean),
-        message = case when cast(:followups as boolean) then jobs.message end,
+        followups_pending = following.pending,
+        message = case when following.pending then jobs.message end,
         next_check_at = case
-            when cast(:followups as boolean)
+            when following.pending
                 then clock_timestamp()
                     + make_interval(secs => cast(:publish_grace as double precision))
         end,
         updated_at = clock_timestamp(),
         completed_at = clock_timestamp()
-    from held
+    from held, following
     where jobs.id = held.id
     returning jobs.*
 )
@@ -355,15 +374,15 @@ done as (
         pid = null,
         task_name = coalesce(cast(:task_name as text), jobs.task_name),
         queue = coalesce(cast(:queue as text), jobs.queue),
-        retries = cast(:retries as integer),
+        retries = coalesce(cast(:retries as integer), jobs.retries),
         retry_at = coalesce(
             cast(:eta as timestamptz),
             clock_timestamp()
                 + make_interval(secs => coalesce(cast(:countdown as double precision), 0))
         ),
         message = case
-            when cast(:delegated as boolean) then null
-            else coalesce(cast(:message as jsonb), jobs.message)
+            when cast(:canvas as text) is null then coalesce(cast(:message as jsonb), jobs.message)
+            else coalesce(jobs.message, '{}') || jsonb_build_object('canvas', cast(:canvas as text))
         end,
         published_at = null,
         next_check_at = clock_timestamp()
@@ -376,8 +395,8 @@ done as (
 noted as (
     insert into {schema}.job_events (job_id, event, attempt, worker_id, error_code, detail)
     select
-        done.id, case when cast(:delegated as boolean) then 'delegate' else 'retry' end, done.attempt, cast(:worker_id as uuid), cast(:error_code as text),
-        cast(:detail as jsonb)
+        done.id, case when cast(:canvas as text) is null then 'retry' else 'delegate' end,
+        done.attempt, cast(:worker_id as uuid), cast(:error_code as text), cast(:detail as jsonb)
     from done
 )
 {answer};
@@ -484,11 +503,13 @@ select {asset_columns} from added;
 
 -- name: message_of
 -- Read what must be published for a job that waits to be started, or for its follow-ups, with the
--- ticket and the times. Once published, only when it must go out again.
+-- ticket and the times. Once published, only when it must go out again; a delegated job's never.
 select task_name, message, attempt, coalesce(retry_at, eta), expires_at from {schema}.jobs
 where id = cast(:id as uuid)
     and worker_id is null
-    and (published_at is null or cast(:again as boolean))
+    and (
+        published_at is null or (cast(:again as boolean) and message -> 'canvas' is null)
+    )
     and (completed_at is null or followups_pending)
     and message is not null;
 
@@ -519,39 +540,68 @@ select id, 'republish', attempt from noted where publishes > 1;
 
 -- name: succeed_to
 -- Let the last task of those that a job was delegated to run it.
-with {locked}
+with {delegated}
 update {schema}.jobs set
     task_name = cast(:task_name as text),
     queue = cast(:queue as text),
     message = cast(:message as jsonb),
     published_at = null,
+    publishes = 0,
     next_check_at = clock_timestamp()
         + make_interval(secs => cast(:publish_grace as double precision)),
     updated_at = clock_timestamp()
-from job
-where jobs.id = job.id
-    and job.status = 'processing'
-    and job.worker_id is null
-    and job.message is null
+from delegated
+where jobs.id = delegated.id
 returning jobs.attempt;
 
 -- name: land_delegated
 -- Land a job that was delegated, with the result of the plain task that has its id.
-with {locked},
+with {delegated},
 done as (
     update {schema}.jobs set
         status = 'completed',
         progress = 100,
         result = cast(:result as jsonb),
         retry_at = null,
+        message = null,
         next_check_at = null,
         updated_at = clock_timestamp(),
         completed_at = clock_timestamp()
-    from job
-    where jobs.id = job.id
-        and job.status = 'processing'
-        and job.worker_id is null
-        and job.message is null
+    from delegated
+    where jobs.id = delegated.id
+    returning jobs.*
+)
+{answer};
+
+-- name: fail_delegated
+-- Fail a job that was delegated like this, or like the first job that failed of those it was
+-- delegated to. Its errbacks are theirs, and were told.
+with {delegated},
+reason as (
+    select cast(:error_code as text) as code, cast(:error_message as text) as message,
+        cast(:error_detail as jsonb) as detail, null as at
+    where cast(:error_code as text) is not null
+    union all
+    select member.error_code, member.error_message, member.error_detail, member.completed_at
+    from delegated join {schema}.jobs as member
+        on member.parent_id = delegated.id and member.created_at >= delegated.retry_at
+    where member.status = 'failed'
+    order by at nulls first
+    limit 1
+),
+done as (
+    update {schema}.jobs set
+        status = 'failed',
+        error_code = reason.code,
+        error_message = reason.message,
+        error_detail = reason.detail,
+        retry_at = null,
+        message = null,
+        next_check_at = null,
+        updated_at = clock_timestamp(),
+        completed_at = clock_timestamp()
+    from delegated, reason
+    where jobs.id = delegated.id
     returning jobs.*
 )
 {answer};
@@ -646,7 +696,9 @@ done as (
         error_detail = cast(:error_detail as jsonb),
         retry_at = null,
         followups_pending = coalesce(cast(jobs.message ->> 'errbacks' as boolean), false),
-        message = case when cast(jobs.message ->> 'errbacks' as boolean) then jobs.message end,
+        message = case
+            when cast(jobs.message ->> 'errbacks' as boolean) then jobs.message - 'canvas'
+        end,
         -- What follows has tries of its own.
         publishes = case
             when cast(jobs.message ->> 'errbacks' as boolean) then 0 else jobs.publishes
@@ -695,7 +747,8 @@ with {freely_held},
 judged as (
     select
         held.*,
-        held.idempotent and held.rescues < coalesce(held.max_rescues, 0) as again,
+        -- An eager run has no message that could start it again.
+        held.idempotent and held.message is not null as repeatable,
         held.keep_partial and (
             held.items_succeeded > 0
             or exists (
@@ -709,9 +762,11 @@ judged as (
         coalesce(cast(held.message ->> 'errbacks' as boolean), false) as errbacks
     from held
 ),
+tried as (
+    select *, repeatable and rescues < coalesce(max_rescues, 0) as again from judged
+),
 fate as (
-    select *, not again and case when kept then followups else errbacks end as pending
-    from judged
+    select *, not again and case when kept then followups else errbacks end as pending from tried
 ),
 done as (
     update {schema}.jobs set
@@ -726,12 +781,12 @@ done as (
         progress = case when fate.kept and not fate.again then 100 else jobs.progress end,
         error_code = case
             when fate.again then null
-            when fate.idempotent then 'rescues_exhausted'
+            when fate.repeatable then 'rescues_exhausted'
             else 'worker_lost'
         end,
         error_message = case
             when fate.again then null
-            when fate.idempotent then cast(:exhausted_message as text)
+            when fate.repeatable then cast(:exhausted_message as text)
             else cast(:lost_message as text)
         end,
         followups_pending = fate.pending,
@@ -833,22 +888,24 @@ select
             and progress_at + make_interval(secs => no_progress) <= clock_timestamp()
             then 'no_progress'
         when worker_id is not null then 'wait'
+        -- Other tasks have it. It fails when one of them does; plain ones may be lost unheard.
+        when message -> 'canvas' is not null and published_at is not null then case
+            when exists (
+                select from {schema}.jobs as member
+                where member.parent_id = looked_at.id and member.created_at >= looked_at.retry_at
+                    and member.status = 'failed'
+            ) then 'delegate_failed'
+            when retry_at + interval '1 day' <= clock_timestamp() and not exists (
+                select from {schema}.jobs as member
+                where member.parent_id = looked_at.id and member.completed_at is null
+            ) then 'delegate_lost'
+            else 'wait'
+        end
         when expires_at <= clock_timestamp() then 'expired'
         when status = 'queued'
             and greatest(created_at, eta)
                 + make_interval(secs => cast(:queue_timeout as double precision))
                 <= clock_timestamp() then 'expired'
-        -- Other tasks have taken it over: it fails when one of them does.
-        when message is null and status = 'processing' and exists (
-            with recursive members as (
-                select member.id, member.status from {schema}.jobs as member
-                where member.parent_id = looked_at.id and member.created_at >= looked_at.retry_at
-                union all
-                select later.id, later.status
-                from members join {schema}.jobs as later on later.parent_id = members.id
-            )
-            select from members where status = 'failed'
-        ) then 'delegate_failed'
         when message is null then 'wait'
         when coalesce(retry_at, eta) > clock_timestamp() + interval '1 minute' then 'wait'
         when published_at is null then case when publishes >= 10 then 'undelivered' else 'publish' end
@@ -886,8 +943,8 @@ update {schema}.jobs set
             greatest(created_at, eta)
                 + make_interval(secs => cast(:queue_timeout as double precision)),
             case
-                when message is null and status = 'queued' then null
-                when message is null then clock_timestamp() + interval '5 seconds'
+                when message is null then null
+                when message -> 'canvas' is not null then clock_timestamp() + interval '5 seconds'
                 when coalesce(retry_at, eta) > clock_timestamp() + interval '1 minute'
                     then coalesce(retry_at, eta) - interval '30 seconds'
                 -- The longer it has waited, the less is lost by looking later.

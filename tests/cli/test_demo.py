@@ -11,7 +11,7 @@ import pytest
 from jobstate.cli.demo.plan import PLAN
 from tests.cli.programs import DEMO, Program, ended, eventually
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.timeout(180)
 
 LINE = re.compile(r" *[\d.]+ s  (\w+) +(\w+ [\w.-]+) +(\w+) +(\d+) %(?:  (.*))?")
 

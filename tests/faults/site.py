@@ -11,10 +11,10 @@ from jobstate import Job, JobTask
 from tests.worker.process import WorkerProcess, eventually
 from tests.worker.site import Site
 
-TASKS = "tests.faults.tasks"
+TASKS = ("tests.faults.tasks", "tests.faults.canvases")
 
 CONF = {
-    "imports": [TASKS],
+    "imports": TASKS,
     "jobstate_lease": 6,
     "jobstate_heartbeat": 1,
     "jobstate_sweep_interval": 0.5,
@@ -52,8 +52,9 @@ class FaultySite(Site):
         return self.worker.ready()
 
     def task(self, name: str) -> JobTask:
-        """Return a task of the faults' tasks module."""
-        found: JobTask = self.app.tasks[f"{TASKS}.{name}"]
+        """Return a task of the faults' own."""
+        names = (f"{module}.{name}" for module in TASKS)
+        found: JobTask = next(self.app.tasks[full] for full in names if full in self.app.tasks)
         return found
 
     def running(self, job: Job, attempt: int = 1) -> None:

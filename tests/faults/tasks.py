@@ -6,14 +6,14 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from celery import group, shared_task
+from celery import shared_task
 
 from jobstate import JobCancelled, JobTask, LeaseLost
 from jobstate.celery.attempt import Attempt
 from tests.worker.gates import Gates
 
 
-def _die() -> None:
+def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -33,14 +33,14 @@ def dies_late(self: JobTask, times: int) -> int:
     """Kill the process of so many attempts."""
     _count(self)
     if self.job.attempt <= times:
-        _die()
+        die()
     return self.job.attempt
 
 
 @shared_task(base=JobTask, bind=True)
 def dies(self: JobTask) -> None:
     _count(self)
-    _die()
+    die()
 
 
 @shared_task(base=JobTask, bind=True)
@@ -120,7 +120,7 @@ def _land_and_die(task: JobTask, x: int) -> int:
 
     def land_and_die(*args: Any, **kwargs: Any) -> bool:
         land(*args, **kwargs)
-        _die()
+        die()
         return True
 
     Attempt.land = land_and_die  # type: ignore[method-assign]
@@ -135,14 +135,3 @@ def lands_and_dies(self: JobTask, x: int) -> int:
 @shared_task(base=JobTask, bind=True, acks_late=True)
 def lands_and_dies_late(self: JobTask, x: int) -> int:
     return _land_and_die(self, x)
-
-
-@shared_task(base=JobTask, bind=True)
-def is_replaced_by_a_chain(self: JobTask, *, failing: bool = False) -> None:
-    middle = fails.s() if failing else adds.s(10)
-    raise self.replace(adds.s(1, 1) | middle | adds.s(100))
-
-
-@shared_task(base=JobTask, bind=True, ignore_result=False)
-def is_replaced_by_a_group(self: JobTask) -> None:
-    raise self.replace(group(adds.s(1, 1), adds.s(2, 2)))

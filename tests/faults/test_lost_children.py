@@ -1,5 +1,8 @@
 """A pool process dies, and its worker lives: the job runs again, or fails, and lands once."""
 
+import pytest
+
+from jobstate import JobNotFound
 from tests.faults.site import FaultySite
 from tests.worker.process import eventually
 
@@ -63,20 +66,19 @@ def test_after_a_crash_between_landing_and_dispatch_the_next_step_runs_once(
         assert lasting.runs(after) == [1]
 
 
-def test_a_job_replaced_by_a_chain_lands_with_its_last_member(lasting: FaultySite) -> None:
-    job = lasting.completed(lasting.enqueue("is_replaced_by_a_chain"))
-    assert job.result == 112
-    assert "delegate" in lasting.events(job)
-
-
-def test_a_job_replaced_by_a_chain_fails_with_its_failing_member(lasting: FaultySite) -> None:
-    job = lasting.enqueue("is_replaced_by_a_chain", failing=True)
-    lasting.failed(job, "exception", "")
-
-
-def test_a_job_replaced_by_a_group_lands_with_its_results(lasting: FaultySite) -> None:
-    job = lasting.completed(lasting.enqueue("is_replaced_by_a_group"))
-    assert job.result == [2, 4]
+def test_a_job_that_completed_before_its_process_died_tells_its_callbacks_alone(
+    lasting: FaultySite,
+) -> None:
+    """Celery would call the errbacks too: to it, the process was lost."""
+    for task in ("lands_and_dies", "lands_and_dies_late"):
+        callback, errback = lasting.task("adds").s(5), lasting.task("is_told").si()
+        called, told = callback.freeze().id, errback.freeze().id
+        job = lasting.enqueue_with(task, 1, link=callback, link_error=errback)
+        assert lasting.completed(called).result == 7
+        assert lasting.quiet(job).result == 2
+        assert lasting.runs(called) == [1]
+        with pytest.raises(JobNotFound):
+            lasting.read(told)
 
 
 def test_a_job_of_a_task_that_no_worker_knows_waits_and_then_fails(lasting: FaultySite) -> None:

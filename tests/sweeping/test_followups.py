@@ -58,6 +58,13 @@ def test_a_failure_keeps_the_message_of_a_job_that_has_errbacks(scene: Scene) ->
     assert message_of(scene) is None
 
 
+def test_an_attempt_that_fails_has_nothing_to_dispatch_but_errbacks(scene: Scene) -> None:
+    hold = scene.held(message=MESSAGE_WITH_FOLLOWUPS)
+    landed(scene.store, hold, FAILED, followups=True)
+    assert message_of(scene) is None
+    assert not scene.read(hold).followups_pending
+
+
 def test_callbacks_alone_are_no_reason_to_keep_the_message_of_a_failure(scene: Scene) -> None:
     hold = scene.lost(AT_MOST_ONCE, message=MESSAGE_WITH_FOLLOWUPS)
     assert scene.sweep().failed == 1

@@ -60,6 +60,13 @@ def test_a_job_that_always_loses_its_worker_is_given_up(scene: Scene) -> None:
     assert scene.published == [hold.job_id] * 2
 
 
+def test_an_idempotent_job_without_a_message_cannot_run_again(scene: Scene) -> None:
+    """As in an eager run: nobody could publish it."""
+    hold = scene.lost(message=None)
+    job = rescue_of(scene, hold)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "worker_lost")
+
+
 @pytest.mark.parametrize("policy", [AT_MOST_ONCE, KEEPING])
 def test_a_job_that_may_run_only_once_failed_with_its_worker(scene: Scene, policy: Policy) -> None:
     hold = scene.lost(policy)

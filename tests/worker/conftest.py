@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.worker.database import Execute, execute_on, new_database
-from tests.worker.pools import ALL_POOLS, shared
+from tests.worker.pools import ALL_POOLS
 from tests.worker.process import WorkerProcess
 from tests.worker.site import OpenSite, Site
 
@@ -43,7 +43,7 @@ def open_site(
     return open_one
 
 
-@pytest.fixture(scope="session", params=[shared(pool) for pool in ALL_POOLS])
+@pytest.fixture(scope="session", params=ALL_POOLS)
 def shared_site(request: pytest.FixtureRequest, open_site: OpenSite) -> Iterator[Site]:
     """A worker of each pool, shared by all tests that only enqueue jobs."""
     with open_site(request.param) as site:

@@ -66,7 +66,10 @@ class Site:
     def store(self, name: str, *args: Any, **options: Any) -> Job:
         """Create the row of a job without publishing it."""
         with self.service.store.engine.connect() as connection, connection.begin():
-            return self.enqueue_with(name, *args, connection=connection, **options)
+            job = self.enqueue_with(name, *args, connection=connection, **options)
+            # What would publish it once the connection is closed.
+            connection.info.clear()
+            return job
 
     def publish(self, job: Job | UUID | str, name: str, *args: Any, **options: Any) -> None:
         """Publish a message by hand, past jobstate; `ticket` is its header."""

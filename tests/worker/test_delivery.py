@@ -129,6 +129,31 @@ def test_a_job_revoked_before_its_start_is_cancelled(site: Site) -> None:
 
 
 @on_pools("prefork", "threads")
+def test_a_revoked_job_tells_its_errbacks_on_the_worker_that_revoked_it(site: Site) -> None:
+    """Celery's own set of revoked ids would throw their message away too."""
+    errback = site.task("counts_runs").si()
+    told = errback.freeze().id
+    job = site.store("counts_runs", link_error=errback)
+    site.revoke(job)
+    site.jobs.publish(job)
+    site.failed(job, "cancelled", "The job was cancelled.")
+    site.completed(told)
+    assert len(site.gates.notes(f"ran:{told}")) == 1
+
+
+@pytest.mark.parametrize("task", ["ignores", "rejects"])
+def test_a_job_that_its_body_gave_up_tells_its_errbacks_once(site: Site, task: str) -> None:
+    errback = site.task("counts_runs").si()
+    told = errback.freeze().id
+    given = {"kwargs": {"requeue": False}} if task == "rejects" else {}
+    job = site.enqueue_with(task, link_error=errback, **given)
+    site.failed(job, "rejected", "The task gave the job up.")
+    site.completed(told)
+    eventually(lambda: not site.read(job).followups_pending, "an end of the follow-ups")
+    assert len(site.gates.notes(f"ran:{told}")) == 1
+
+
+@on_pools("prefork", "threads")
 def test_a_revoked_copy_says_nothing_about_the_job_that_runs(site: Site) -> None:
     job = site.enqueue("waits", "done")
     site.gates.reached(job.id)

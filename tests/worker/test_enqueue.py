@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 
 from jobstate import (
@@ -21,12 +21,18 @@ from tests.worker.site import OpenSite, Site
 
 
 @pytest.fixture
-def session(quiet_site: Site) -> Iterator[Session]:
-    """The Session of a web application, on an engine of its own."""
+def engine(quiet_site: Site) -> Iterator[Engine]:
+    """The engine of a web application."""
     engine = create_engine(quiet_site.conf["database_url"])
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A Session on it."""
     with Session(engine) as session:
         yield session
-    engine.dispose()
 
 
 def published(site: Site) -> list[str]:
@@ -103,14 +109,48 @@ def test_what_goes_wrong_after_the_commit_is_no_error_of_the_commit(
     assert published(quiet_site) == []
 
 
-def test_a_connection_publishes_when_it_is_told_to(quiet_site: Site) -> None:
-    engine = create_engine(quiet_site.conf["database_url"])
-    with engine.connect() as connection, connection.begin():
+def test_a_connection_publishes_once_it_is_closed(quiet_site: Site, engine: Engine) -> None:
+    with engine.begin() as connection:
         job = quiet_site.enqueue_with("returns", connection=connection)
-    engine.dispose()
-    assert published(quiet_site) == []
-    assert quiet_site.jobs.publish(job) is True
-    assert quiet_site.jobs.publish(str(job.id)) is False
+        assert published(quiet_site) == []
+    assert published(quiet_site) == [str(job.id)]
+    with engine.begin() as connection:
+        connection.execute(text("select 1"))
+    assert len(published(quiet_site)) == 1
+
+
+def test_a_connection_that_stays_open_publishes_when_its_next_transaction_begins(
+    quiet_site: Site, engine: Engine
+) -> None:
+    with engine.connect() as connection:
+        first = quiet_site.enqueue_with("returns", connection=connection)
+        connection.commit()
+        second = quiet_site.enqueue_with("returns", connection=connection)
+        assert published(quiet_site) == [str(first.id)]
+        connection.commit()
+    assert published(quiet_site) == [str(first.id), str(second.id)]
+
+
+def test_a_connection_that_is_rolled_back_publishes_nothing(
+    quiet_site: Site, engine: Engine
+) -> None:
+    with engine.connect() as connection:
+        quiet_site.enqueue_with("returns", connection=connection)
+        connection.rollback()
+        kept = quiet_site.enqueue_with("returns", connection=connection)
+        with connection.begin_nested() as savepoint:
+            quiet_site.enqueue_with("returns", connection=connection)
+            savepoint.rollback()
+        connection.commit()
+    assert published(quiet_site) == [str(kept.id)]
+
+
+def test_a_connection_publishes_sooner_when_it_is_told_to(quiet_site: Site, engine: Engine) -> None:
+    with engine.connect() as connection:
+        job = quiet_site.enqueue_with("returns", connection=connection)
+        connection.commit()
+        assert quiet_site.jobs.publish(job) is True
+        assert quiet_site.jobs.publish(str(job.id)) is False
     assert published(quiet_site) == [str(job.id)]
     assert quiet_site.jobs.publish(uuid4()) is False
 

@@ -10,8 +10,6 @@ from tests.worker.database import Execute
 from tests.worker.process import eventually
 from tests.worker.site import OpenSite, Site
 
-pytestmark = pytest.mark.xdist_group("worker-keeper")
-
 
 @pytest.fixture(scope="module")
 def lively(open_site: OpenSite) -> Iterator[Site]:

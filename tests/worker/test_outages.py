@@ -12,8 +12,6 @@ from jobstate.store.migrations import apply
 from tests.worker.process import WorkerProcess, eventually
 from tests.worker.site import OpenSite, Site
 
-pytestmark = pytest.mark.xdist_group("worker-outages")
-
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:

@@ -62,7 +62,8 @@ class Worker:
         ends_at = time.monotonic() + PATIENCE
         while self._process.alive and time.monotonic() < ends_at:
             time.sleep(0.02)
-        if self._group is not None:
+        # Once its leader is collected, the group's number may be somebody else's.
+        if self._group is not None and self._process.alive:
             with suppress(ProcessLookupError):
                 os.killpg(self._group, signal.SIGKILL)
         self._process.end()

@@ -1,0 +1,109 @@
+"""Forks beside the keeper's threads: a child must not inherit a lock that one of them holds.
+
+Pool processes are forked while the keeper works: in its imports, connection pools and lazily made
+objects there are locks, which nobody in the child would ever release.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from weakref import WeakSet
+
+from jobstate.store import Operation, Store, Transaction
+
+T = TypeVar("T")
+
+_PATIENCE = 1.0
+"""How long a fork waits for each thread, in seconds. One that takes longer waits for a server, and
+holds none of these locks meanwhile."""
+
+
+class Work:
+    """What a thread does in the ``with`` block: a fork waits for its end."""
+
+    def __init__(self) -> None:
+        self.begin_anew()
+        _works.add(self)
+
+    def __enter__(self) -> Self:
+        """Wait while there is a fork."""
+        with self._turnstile:
+            self._busy.acquire()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let a fork go on."""
+        self._busy.release()
+
+    def pause(self) -> bool:
+        """Keep the thread from beginning anything; return whether it could be stopped in time."""
+        # Without the turnstile, a thread that does one thing after another would never let go.
+        if not self._turnstile.acquire(timeout=_PATIENCE):
+            return False
+        if self._busy.acquire(timeout=_PATIENCE):
+            return True
+        self._turnstile.release()
+        return False
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self._busy.release()
+        self._turnstile.release()
+
+    def begin_anew(self) -> None:
+        """Forget everything: a child has no such thread."""
+        self._turnstile = threading.Lock()
+        self._busy = threading.Lock()
+
+
+class KeeperStore(Store):
+    """A store of one of the keeper's threads: no process is forked in the middle of a statement."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.work = Work()
+
+    def run(self, operation: Operation[T], connection: Any = None) -> T:
+        """Run an operation while nobody forks; see `Store.run`."""
+        with self.work:
+            return super().run(operation, connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Run several operations while nobody forks; see `Store.transaction`."""
+        with self.work, super().transaction() as transaction:
+            yield transaction
+
+
+_works: WeakSet[Work] = WeakSet()
+_paused: list[Work] = []
+
+
+def _before_fork() -> None:
+    _paused.extend(work for work in list(_works) if work.pause())
+
+
+def _after_fork_in_parent() -> None:
+    while _paused:
+        _paused.pop().resume()
+
+
+def _after_fork_in_child() -> None:
+    _paused.clear()
+    for work in list(_works):
+        work.begin_anew()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

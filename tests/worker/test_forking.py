@@ -1,0 +1,68 @@
+"""Forks beside the keeper's threads: they wait for each other, and a child inherits no lock."""
+
+import os
+import threading
+
+from jobstate.celery.forking import Work
+from tests.worker.process import PATIENCE
+
+
+def fork_and_work(work: Work) -> int:
+    """Fork; the child works too, and ends; return its exit status."""
+    if (pid := os.fork()) == 0:
+        with work:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_fork_waits_for_the_end_of_what_a_thread_does() -> None:
+    work, entered, leave, left = Work(), threading.Event(), threading.Event(), threading.Event()
+
+    def keep_working() -> None:
+        with work:
+            entered.set()
+            leave.wait(PATIENCE)
+            left.set()
+
+    thread = threading.Thread(target=keep_working)
+    thread.start()
+    entered.wait(PATIENCE)
+    threading.Timer(0.05, leave.set).start()
+    assert fork_and_work(work) == 0
+    assert left.is_set()
+    thread.join(PATIENCE)
+
+
+def test_a_thread_that_never_pauses_lets_a_fork_through() -> None:
+    work, ended = Work(), threading.Event()
+
+    def keep_working() -> None:
+        while not ended.is_set():
+            with work:
+                pass
+
+    thread = threading.Thread(target=keep_working)
+    thread.start()
+    try:
+        assert [fork_and_work(work) for _ in range(20)] == [0] * 20
+    finally:
+        ended.set()
+        thread.join(PATIENCE)
+
+
+def test_a_fork_does_not_wait_for_ever_and_its_child_can_work() -> None:
+    """As when a statement waits for a server."""
+    work, entered, leave = Work(), threading.Event(), threading.Event()
+
+    def keep_working() -> None:
+        with work:
+            entered.set()
+            leave.wait(PATIENCE)
+
+    thread = threading.Thread(target=keep_working)
+    thread.start()
+    entered.wait(PATIENCE)
+    assert fork_and_work(work) == 0
+    leave.set()
+    thread.join(PATIENCE)
+    assert work.pause(), "the parent goes on as before"

@@ -12,7 +12,7 @@ from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepRe
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode, ItemStatus, JobStatus
 from jobstate.store import Engine, Store, check_engine, url_of
-from jobstate.sweeper import Sweeper
+from jobstate.sweeper import Beacon, Sweeper
 from jobstate.values import job_id_of
 from jobstate.waiting import looks
 
@@ -29,6 +29,7 @@ class JobService:
             the psycopg driver, whose connections are then used.
         settings: The settings; without them, those of the environment.
         publish: How `sweep` publishes a job; returns whether the broker took it.
+        beacon: How `sweep` learns that the broker was emptied.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class JobService:
         *,
         settings: Settings | None = None,
         publish: Callable[[UUID], bool] = lambda _: False,
+        beacon: Beacon | None = None,
     ) -> None:
         engine = None if isinstance(database, str) else database
         if engine is not None:
@@ -45,6 +47,7 @@ class JobService:
         self.settings = settings or Settings.for_database(url)
         self.store = Store.open(self.settings, engine)
         self._publish = publish
+        self._beacon = beacon
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -279,7 +282,9 @@ class JobService:
 
         A service without a Celery app publishes nothing: that is left to a worker's sweeper.
         """
-        return Sweeper(self.store, self.settings, publish=self._publish).sweep()
+        return Sweeper(
+            self.store, self.settings, publish=self._publish, beacon=self._beacon
+        ).sweep()
 
     def workers(self) -> list[Worker]:
         """List the workers that are not known to be dead, with the jobs they hold."""

@@ -7,7 +7,7 @@ then; what is locked is somebody else's just now and is left to a later round.
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from jobstate import sweeping
@@ -39,6 +39,16 @@ _REASONS = {
 }
 
 
+class Beacon(Protocol):
+    """A mark in the broker, which is gone when the broker was emptied."""
+
+    def is_lit(self, name: UUID) -> bool | None:
+        """Tell whether it is there. None: the broker did not answer."""
+
+    def light(self, name: UUID) -> bool:
+        """Put it there; return whether the broker took it."""
+
+
 class Sweeper:
     """Looks after the jobs of one database.
 
@@ -46,6 +56,7 @@ class Sweeper:
         store: The database.
         settings: The intervals and graces.
         publish: Publishes a job from its row; returns whether the broker took it.
+        beacon: Tells whether the broker was emptied.
     """
 
     def __init__(
@@ -54,10 +65,12 @@ class Sweeper:
         settings: Settings,
         *,
         publish: Callable[[UUID], bool],
+        beacon: Beacon | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._publish = publish
+        self._beacon = beacon
 
     def sweep(self) -> SweepReport:
         """Do one round of everything that is due.
@@ -67,6 +80,8 @@ class Sweeper:
         """
         counts: Counter[str] = Counter()
         self._bury(counts)
+        if self._beacon is not None:
+            self._watch_broker(self._beacon)
         tried: set[UUID] = set()
         for _ in range(ROUNDS):
             dead = self._store.run(sweeping.held_by_the_dead(BATCH, tried))
@@ -105,6 +120,17 @@ class Sweeper:
         for hostname in self._store.run(sweeping.bury()):
             counts["buried"] += 1
             logger.warning("Worker %s fell silent and was given up.", hostname)
+
+    def _watch_broker(self, beacon: Beacon) -> None:
+        name, was_lit = self._store.run(sweeping.beacon())
+        if beacon.is_lit(name) is not False:
+            return
+        # Whoever dies in between, the next round finds the broker dark still.
+        if was_lit:
+            number = self._store.run(sweeping.doubt_published())
+            logger.warning("The broker was emptied: %d jobs are published again.", number)
+        if beacon.light(name) and not was_lit:
+            self._store.run(sweeping.beacon_lit())
 
     def _rescue(self, hold: Hold, counts: Counter[str]) -> None:
         job = self.rescue(hold)

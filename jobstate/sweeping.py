@@ -95,6 +95,21 @@ def see(settings: Settings) -> Operation[float]:
     return Operation("see", {"gap": settings.lease / 3}, lambda rows: float(rows[0][0]))
 
 
+def beacon() -> Operation[tuple[UUID, bool]]:
+    """Read the name of the mark in the broker, and whether it was ever there."""
+    return Operation("beacon", {}, lambda rows: (rows[0][0], rows[0][1]))
+
+
+def beacon_lit() -> Operation[None]:
+    """Remember that the broker was marked."""
+    return Operation("beacon_lit", {}, _nothing)
+
+
+def doubt_published() -> Operation[int]:
+    """Have everything published again that was in the broker; answer how many jobs that are."""
+    return Operation("doubt_published", {}, lambda rows: int(rows[0][0]))
+
+
 def bury() -> Operation[list[str]]:
     """Give up workers whose lease ran out; answer their names."""
     return Operation("bury", {}, lambda rows: [hostname for _, hostname in rows])

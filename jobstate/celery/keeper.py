@@ -52,6 +52,7 @@ class Keeper:
             self._store,
             runtime.settings,
             publish=self._publish,
+            beacon=self,
         )
         self._handed_over: deque[HandedOver] = deque()
         self._suspects: dict[tuple[UUID, int], float] = {}
@@ -191,6 +192,16 @@ class Keeper:
     def _publish(self, job_id: UUID) -> bool:
         with self._store.work:
             return self._runtime.publish_stored(job_id, again=True)
+
+    def is_lit(self, name: UUID) -> bool | None:
+        """Ask the broker while nobody forks; see `Beacon`."""
+        with self._store.work:
+            return self._runtime.beacon.is_lit(name)
+
+    def light(self, name: UUID) -> bool:
+        """Mark the broker while nobody forks; see `Beacon`."""
+        with self._store.work:
+            return self._runtime.beacon.light(name)
 
     def _end_runs(self) -> None:
         """Terminate runs of jobs that were ended without them: cancelled, or past a deadline.

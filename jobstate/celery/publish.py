@@ -14,6 +14,7 @@ from celery import Celery, Task
 from celery.canvas import maybe_signature
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.functional import maybe_list
+from kombu.connection import Connection
 from kombu.exceptions import EncodeError
 from kombu.pools import producers
 from kombu.utils import json as kombu_json
@@ -146,13 +147,18 @@ def send(app: Celery, job_id: UUID, call: Callable[..., object], timeout: float)
     return True
 
 
-@contextmanager
-def _producer(app: Celery, timeout: float) -> Iterator[Any]:
-    """Lend a producer whose connection gives up in time, whatever the app's own would do."""
-    connection = app.connection_for_write(
+def bounded_connection(app: Celery, timeout: float) -> Connection:
+    """Return a connection that gives up in time, whatever the app's own would do."""
+    connection: Connection = app.connection_for_write(
         connect_timeout=timeout,
         transport_options={"socket_timeout": timeout, "socket_connect_timeout": timeout},
     )
+    return connection
+
+
+@contextmanager
+def _producer(app: Celery, timeout: float) -> Iterator[Any]:
+    connection = bounded_connection(app, timeout)
     with producers[connection].acquire(block=True, timeout=timeout) as producer:
         yield producer
 

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from celery import Celery
 
 from jobstate import attempts
+from jobstate.celery.beacon import BrokerBeacon
 from jobstate.celery.circuit import Circuit
 from jobstate.celery.delegation import restored
 from jobstate.celery.publish import Message, send
@@ -43,10 +44,12 @@ class Runtime:
     def __init__(self, app: Celery, settings: Settings) -> None:
         self.app = app
         self.settings = settings
+        self.beacon = BrokerBeacon(app, settings.publish_timeout)
         self.service = JobService(
             settings.database_url,
             settings=settings,
             publish=lambda job_id: self.publish_stored(job_id, again=True),
+            beacon=self.beacon,
         )
         self.seat = Seat()
         self.keeper: Keeping | None = None

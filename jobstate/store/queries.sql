@@ -830,6 +830,31 @@ on conflict (singleton) do update set
     last_seen_at = clock_timestamp()
 returning cast(extract(epoch from clock_timestamp() - up_since) as double precision);
 
+-- name: beacon
+-- Read under which name the broker was marked, and whether it ever was.
+select beacon, beacon_lit from {schema}.sweeps;
+
+-- name: beacon_lit
+-- Remember that the broker was marked.
+update {schema}.sweeps set beacon_lit = true;
+
+-- name: doubt_published
+-- Have every message published again that the broker may have had when it was emptied.
+with doubted as (
+    update {schema}.jobs set published_at = null, next_check_at = clock_timestamp()
+    where id in (
+        select id from {schema}.jobs
+        where (completed_at is null or followups_pending)
+            and worker_id is null
+            and published_at is not null
+            and message is not null
+            and message -> 'canvas' is null
+        for no key update skip locked
+    )
+    returning id
+)
+select count(*) from doubted;
+
 -- name: ended_among
 -- List which of these jobs were ended while somebody still ran them.
 select id from {schema}.jobs

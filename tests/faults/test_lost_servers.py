@@ -25,6 +25,20 @@ def test_jobs_whose_messages_the_broker_lost_are_published_again(faulty: FaultyS
     faulty.completed(later)
 
 
+def test_jobs_whose_messages_were_lost_with_all_others_are_published_again(
+    faulty: FaultySite,
+) -> None:
+    """No later job tells of it: the mark that is gone does."""
+    faulty.start()
+    eventually(lambda: faulty.redis.keys("jobstate-beacon-*"), "a mark")
+    job = faulty.enqueue_with("adds", 1, queue="idle")
+    assert [message["id"] for message in faulty.waiting("idle")] == [str(job.id)]
+    faulty.redis.flushall()
+    eventually(lambda: faulty.waiting("idle"), "another message")
+    assert faulty.events(job) == ["queued", "republish"]
+    eventually(lambda: faulty.redis.keys("jobstate-beacon-*"), "another mark")
+
+
 def test_jobs_are_accepted_while_the_broker_is_down(
     with_own_broker: FaultySite, broker: Redis
 ) -> None:

@@ -144,7 +144,9 @@ create table {schema}.workers (
 create table {schema}.sweeps (
     singleton boolean primary key default true check (singleton),
     last_seen_at timestamptz not null,
-    up_since timestamptz not null
+    up_since timestamptz not null,
+    beacon uuid not null default gen_random_uuid(),
+    beacon_lit boolean not null default false
 );
 
 -- name: record_transition

@@ -10,9 +10,16 @@ from psycopg.rows import tuple_row
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from jobstate.settings import Settings
+from jobstate.store.bounded import async_connector
 from jobstate.store.failures import translated
 from jobstate.store.queries import Operation, Row, Script, load_queries
-from jobstate.store.sync import PATIENCE, check_engine, engine_options, prepare_mode
+from jobstate.store.sync import (
+    PATIENCE,
+    answer_patience,
+    check_engine,
+    engine_options,
+    prepare_mode,
+)
 from jobstate.store.version import check_version
 
 T = TypeVar("T")
@@ -47,7 +54,7 @@ class AsyncStore:
     def open(cls, settings: Settings, engine: AsyncEngine | None = None) -> Self:
         """Make a store, with an engine of its own unless given one; it connects when first used."""
         return cls(
-            engine or create_async_engine(settings.database_url, **engine_options(settings)),
+            engine or _own_engine(settings),
             schema=settings.schema,
             prepare_threshold=settings.prepare_threshold,
             owned=engine is None,
@@ -116,3 +123,9 @@ class AsyncStore:
                 else:
                     # Closed, or interrupted in the middle of a statement.
                     await pooled.invalidate()
+
+
+def _own_engine(settings: Settings) -> AsyncEngine:
+    options = engine_options(settings)
+    options["connect_args"]["async_creator_fn"] = async_connector(answer_patience(settings))
+    return create_async_engine(settings.database_url, **options)

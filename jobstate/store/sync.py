@@ -9,11 +9,12 @@ from typing import Any, Self, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from jobstate.errors import ConfigurationError
 from jobstate.settings import Settings
+from jobstate.store.bounded import connector
 from jobstate.store.failures import translated
 from jobstate.store.queries import Operation, Row, Script, load_queries
 from jobstate.store.version import check_version
@@ -62,7 +63,7 @@ class Store:
     def open(cls, settings: Settings, engine: Engine | None = None) -> Self:
         """Make a store, with an engine of its own unless given one; it connects when first used."""
         return cls(
-            engine or create_engine(settings.database_url, **engine_options(settings)),
+            engine or _own_engine(settings),
             schema=settings.schema,
             prepare_threshold=settings.prepare_threshold,
             owned=engine is None,
@@ -187,6 +188,11 @@ def prepare_mode(threshold: int | None) -> bool | None:
     return True if threshold == 0 else None
 
 
+def answer_patience(settings: Settings) -> float:
+    """Return how long a statement may take: a renewal can be tried again within the lease."""
+    return settings.lease / 2
+
+
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return what a store's own engine is made with, blocking or not."""
     threshold = settings.prepare_threshold
@@ -208,3 +214,9 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "tcp_user_timeout": 15_000,
         },
     }
+
+
+def _own_engine(settings: Settings) -> Engine:
+    engine = create_engine(settings.database_url, **engine_options(settings))
+    event.listen(engine, "do_connect", connector(answer_patience(settings)))
+    return engine

@@ -44,11 +44,12 @@ class FaultySite(Site):
         self._opened.close()
         super().__exit__(*error)
 
-    def start(self, pool: str = "prefork", *arguments: str) -> WorkerProcess:
-        """Start a worker, and wait until it takes messages."""
+    def start(self, pool: str = "prefork", *arguments: str, **conf: Any) -> WorkerProcess:
+        """Start a worker, with more configuration of its own, and wait until it takes messages."""
         self._workers += 1
         log = self._folder / f"worker-{self._workers}.log"
-        self.worker = self._opened.enter_context(WorkerProcess(log, pool, self.conf, arguments))
+        worker = WorkerProcess(log, pool, {**self.conf, **conf}, arguments)
+        self.worker = self._opened.enter_context(worker)
         return self.worker.ready()
 
     def task(self, name: str) -> JobTask:

@@ -68,6 +68,15 @@ def writes_at_the_gate(self: JobTask) -> str:
 
 
 @shared_task(base=JobTask, bind=True)
+def reports_at_the_gate(self: JobTask) -> int:
+    """Report once the gate is open, and wait again."""
+    _wait(self)
+    self.job.progress(40, message="still there")
+    Gates.of(self.app).stop(f"{self.job.id}:{self.job.attempt}:end")
+    return self.job.attempt
+
+
+@shared_task(base=JobTask, bind=True)
 def says_nothing(self: JobTask) -> None:
     """Work for ever, without a report."""
     Gates.of(self.app).note(f"pid:{self.job.id}", os.getpid())

@@ -60,12 +60,12 @@ def broker() -> Iterator[Redis]:
 
 @pytest.fixture
 def with_own_broker(
-    postgres_url: str, _template: str, broker: Redis, tmp_path: Path
+    postgres_url: str, _template: str, broker: Redis, faulty_broker_url: str, tmp_path: Path
 ) -> Iterator[FaultySite]:
-    """A site without a worker yet, whose broker is `broker`."""
+    """A site without a worker yet, whose broker is `broker`; its gates are elsewhere."""
     with (
         new_database(postgres_url, _template) as database_url,
-        FaultySite(tmp_path, database_url, broker.url) as site,
+        FaultySite(tmp_path, database_url, broker.url, gates_url=faulty_broker_url) as site,
     ):
         yield site
 

@@ -1,5 +1,6 @@
 """A site whose workers may be killed, with leases short enough to wait for."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, LiteralString
@@ -51,6 +52,16 @@ class FaultySite(Site):
         worker = WorkerProcess(log, pool, {**self.conf, **conf}, arguments)
         self.worker = self._opened.enter_context(worker)
         return self.worker.ready()
+
+    def supervised(self, condition: Callable[[], object], what: str) -> None:
+        """Wait; whenever the worker has ended by itself, start another, as a supervisor does."""
+
+        def holds() -> object:
+            if self.worker is None or not self.worker.alive:
+                self.start()
+            return condition()
+
+        eventually(holds, what)
 
     def task(self, name: str) -> JobTask:
         """Return a task of the faults' own."""

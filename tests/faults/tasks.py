@@ -112,9 +112,33 @@ def adds(self: JobTask, x: int, y: int = 0) -> int:
 
 
 @shared_task(base=JobTask, bind=True)
+def retries(self: JobTask, countdown: float) -> int:
+    """Succeed at the second try."""
+    _count(self)
+    if self.job.retries == 0:
+        raise self.retry(countdown=countdown)
+    return self.job.attempt
+
+
+@shared_task(base=JobTask, bind=True)
 def fails(self: JobTask, *_: Any) -> None:
     _count(self)
     raise ValueError("No luck.")
+
+
+def _work_for_a_moment(task: JobTask) -> None:
+    Gates.of(task.app).note(f"process:{task.job.id}", (task.job.attempt, os.getpid()))
+    threading.Event().wait(0.02)
+
+
+@shared_task(base=JobTask, bind=True)
+def works_for_a_moment(self: JobTask) -> None:
+    _work_for_a_moment(self)
+
+
+@shared_task(base=JobTask, bind=True, acks_late=True)
+def works_for_a_moment_late(self: JobTask) -> None:
+    _work_for_a_moment(self)
 
 
 @shared_task(base=JobTask, bind=True)

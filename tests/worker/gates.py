@@ -13,7 +13,10 @@ PATIENCE = 30
 
 
 class Gates:
-    """Gates and notes, kept in the broker's Redis; each has a name, such as the id of a job."""
+    """Gates and notes; each has a name, such as the id of a job.
+
+    They are kept in the broker's Redis, or in the one that the configuration names for them.
+    """
 
     def __init__(self, url: str) -> None:
         self._redis = redis.Redis.from_url(url, socket_timeout=PATIENCE + 5)
@@ -21,7 +24,7 @@ class Gates:
     @classmethod
     def of(cls, app: Celery) -> "Gates":
         """Return the gates that a body shares with its test."""
-        return cls(app.conf.broker_url)
+        return cls(app.conf.get("gates_url") or app.conf.broker_url)
 
     def close(self) -> None:
         """Close the connection."""

@@ -34,7 +34,7 @@ class Site:
         self.jobs = jobstate.install(self.app)
         self.service = self.jobs.service
         self.user_id = uuid4()
-        self.gates = Gates(broker_url)
+        self.gates = Gates.of(self.app)
         self.redis = redis.Redis.from_url(broker_url)
         self.worker: WorkerProcess | None = None
 

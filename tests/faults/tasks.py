@@ -67,13 +67,22 @@ def writes_at_the_gate(self: JobTask) -> str:
     return name
 
 
+def _report_at_the_gate(task: JobTask) -> int:
+    """Report once the gate is open, and wait again."""
+    _wait(task)
+    task.job.progress(40, message="still there")
+    Gates.of(task.app).stop(f"{task.job.id}:{task.job.attempt}:end")
+    return task.job.attempt
+
+
 @shared_task(base=JobTask, bind=True)
 def reports_at_the_gate(self: JobTask) -> int:
-    """Report once the gate is open, and wait again."""
-    _wait(self)
-    self.job.progress(40, message="still there")
-    Gates.of(self.app).stop(f"{self.job.id}:{self.job.attempt}:end")
-    return self.job.attempt
+    return _report_at_the_gate(self)
+
+
+@shared_task(base=JobTask, bind=True, acks_late=True)
+def reports_at_the_gate_late(self: JobTask) -> int:
+    return _report_at_the_gate(self)
 
 
 @shared_task(base=JobTask, bind=True)
@@ -124,6 +133,13 @@ def retries(self: JobTask, countdown: float) -> int:
 def fails(self: JobTask, *_: Any) -> None:
     _count(self)
     raise ValueError("No luck.")
+
+
+@shared_task(base=JobTask, bind=True)
+def works_through_items(self: JobTask, size: int) -> None:
+    for number in self.job.track(range(size)):
+        with self.job.item(number):
+            pass
 
 
 def _work_for_a_moment(task: JobTask) -> None:

@@ -8,19 +8,8 @@ import pytest
 from jobstate import Settings
 from jobstate.embedded import Postgres, Redis
 from jobstate.store.migrations import apply
-from tests.faults import clocks, pgbouncer
 from tests.faults.site import FaultySite
 from tests.worker.conftest import new_database
-
-NEEDED = {"test_pgbouncer.py": pgbouncer.PROGRAM, "test_clocks.py": clocks.LIBRARY}
-MISSING = [f"{name}: there is no {path}" for name, path in NEEDED.items() if not path.exists()]
-
-collect_ignore = [name for name, path in NEEDED.items() if not path.exists()]
-
-
-def pytest_report_header() -> list[str]:
-    """Name what is not tested here; `.ci/run` installs it."""
-    return [f"tests/faults leaves out {missing}" for missing in MISSING]
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ from tests.faults.site import FaultySite
 from tests.worker.conftest import new_database
 from tests.worker.process import eventually
 
+pytestmark = pytest.mark.xdist_group("faults-clocks")
+
 HOUR = 3600
 
 

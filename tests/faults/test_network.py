@@ -10,6 +10,8 @@ from tests.faults.proxy import Link, Proxy
 from tests.faults.site import FaultySite
 from tests.worker.conftest import new_database
 
+pytestmark = pytest.mark.xdist_group("faults-network")
+
 THE_TAKE = b"exists (select from lease)"
 THE_LANDING = b"result = cast("
 

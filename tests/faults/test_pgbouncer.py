@@ -12,6 +12,8 @@ from tests.faults.site import FaultySite
 from tests.worker.conftest import new_database
 from tests.worker.process import eventually
 
+pytestmark = pytest.mark.xdist_group("faults-pgbouncer")
+
 
 @pytest.fixture(scope="module")
 def pooled(

@@ -10,6 +10,8 @@ from jobstate.embedded import Postgres
 from jobstate.store.migrations import apply
 from tests.faults.site import FaultySite
 
+pytestmark = pytest.mark.xdist_group("faults-stopped-databases")
+
 Outage = AbstractContextManager[None]
 
 

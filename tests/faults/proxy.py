@@ -51,8 +51,7 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         """Reset what is left."""
-        self.go_down(Link.CUT)
-        self._tell(self._listener.close)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -117,12 +116,14 @@ class Proxy:
                 connection.to_server.write(data)
         if not connection.swallowing:
             connection.reset()
+            self._open.discard(connection)
 
     async def _answer(self, server: StreamReader, connection: "Connection") -> None:
         while data := await _read(server):
             await asyncio.sleep(self._pause)
             if connection.trap is not None:
-                self._lose(connection.trap)
+                by, connection.trap = connection.trap, None
+                self._lose(by)
             elif self._passing is not None:
                 connection.to_client.write(data[: self._passing])
                 self._passing -= len(data)
@@ -135,6 +136,11 @@ class Proxy:
     def _lose(self, link: Link) -> None:
         self._become(link)
         self._lost.set()
+
+    async def _end(self) -> None:
+        self._listener.close()
+        self._become(Link.CUT)
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
 
 class Connection:

@@ -19,6 +19,7 @@ from jobstate.store.sync import (
     check_engine,
     engine_options,
     prepare_mode,
+    url_in,
 )
 from jobstate.store.version import check_version
 
@@ -52,7 +53,11 @@ class AsyncStore:
 
     @classmethod
     def open(cls, settings: Settings, engine: AsyncEngine | None = None) -> Self:
-        """Make a store, with an engine of its own unless given one; it connects when first used."""
+        """Make a store, with an engine of its own unless given one; it connects when first used.
+
+        Raises:
+            ConfigurationError: The URL is malformed.
+        """
         return cls(
             engine or _own_engine(settings),
             schema=settings.schema,
@@ -128,4 +133,4 @@ class AsyncStore:
 def _own_engine(settings: Settings) -> AsyncEngine:
     options = engine_options(settings)
     options["connect_args"]["async_creator_fn"] = async_connector(answer_patience(settings))
-    return create_async_engine(settings.database_url, **options)
+    return create_async_engine(url_in(settings), **options)

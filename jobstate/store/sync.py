@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from jobstate.errors import ConfigurationError
@@ -61,7 +62,11 @@ class Store:
 
     @classmethod
     def open(cls, settings: Settings, engine: Engine | None = None) -> Self:
-        """Make a store, with an engine of its own unless given one; it connects when first used."""
+        """Make a store, with an engine of its own unless given one; it connects when first used.
+
+        Raises:
+            ConfigurationError: The URL is malformed.
+        """
         return cls(
             engine or _own_engine(settings),
             schema=settings.schema,
@@ -176,6 +181,23 @@ def check_engine(engine: object, kind: type[Engine | AsyncEngine]) -> None:
         )
 
 
+def url_in(settings: Settings) -> URL:
+    """Read the URL of the settings' database.
+
+    Raises:
+        ConfigurationError: It is malformed; the message shows nothing of it.
+    """
+    try:
+        return make_url(settings.database_url)
+    except (ArgumentError, ValueError):
+        # What SQLAlchemy says may quote a part of the password.
+        raise ConfigurationError(
+            "The database URL is malformed: its port is no number, or a sign in the password is "
+            "not escaped. It must look like postgresql+psycopg://user@host:5432/database. "
+            "Correct jobstate_database_url, or what was passed instead."
+        ) from None
+
+
 def url_of(engine: Engine | AsyncEngine) -> str:
     """Return the URL of an engine, password and all."""
     return engine.url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
@@ -217,6 +239,6 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 
 
 def _own_engine(settings: Settings) -> Engine:
-    engine = create_engine(settings.database_url, **engine_options(settings))
+    engine = create_engine(url_in(settings), **engine_options(settings))
     event.listen(engine, "do_connect", connector(answer_patience(settings)))
     return engine

@@ -18,6 +18,7 @@ from jobstate import (
     StoreUnavailable,
 )
 from jobstate.store import Store, driver_connection
+from jobstate.store.migrations import apply
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -146,6 +147,30 @@ def test_another_database_or_driver_is_refused(
     mine.dialect.driver = "asyncpg"
     with pytest.raises(ConfigurationError, match=r"uses postgresql\+asyncpg: jobstate runs on"):
         service(mine)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://localhost:geheim/shop",
+        "postgresql://user:geheim/shop",
+        "postgresql://[::1/shop",
+        "postgresql://one:5432,two:5432/shop",
+    ],
+)
+@pytest.mark.parametrize(
+    "use", [JobService, AsyncJobService, lambda url: apply(Settings.for_database(url))]
+)
+def test_a_malformed_url_is_a_mistake_of_the_configuration(
+    use: Callable[[str], object], url: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        use(url)
+    message = str(refused.value)
+    assert message.startswith("The database URL is malformed: its port is no number")
+    assert "It must look like postgresql+psycopg://user@host:5432/database." in message
+    assert "geheim" not in message
+    assert "geheim" not in repr(refused.value.__cause__)
 
 
 def test_an_engine_of_another_database_is_refused() -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateSchema
 from jobstate.errors import ConfigurationError, SchemaMismatch
 from jobstate.settings import Settings
 from jobstate.store.failures import first_line, translated
+from jobstate.store.sync import url_in
 from jobstate.store.version import HEAD, VERSIONS
 
 UserIdType = Literal["uuid", "bigint", "text"]
@@ -61,7 +62,7 @@ def apply(
         )
         with context.begin_transaction():
             return migration.run(context)
-    engine = create_engine(settings.database_url, poolclass=NullPool)
+    engine = create_engine(url_in(settings), poolclass=NullPool)
     with translated(), engine.begin() as connection:
         connection.execute(select(func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
         return migration.run(migration.context(connection, {}))

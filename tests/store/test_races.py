@@ -16,8 +16,10 @@ from jobstate import (
     Settings,
     attempts,
     is_terminal_state,
+    sweeping,
 )
 from jobstate.creation import create_job
+from jobstate.states import ErrorCode
 from jobstate.store import Store
 from tests.factories import (
     COMPLETED,
@@ -243,3 +245,32 @@ def test_a_job_that_fails_unstarted_is_taken_and_landed_as_one(
         assert transaction.run(attempts.land(hold, FAILED, None, followups=False))[0]
     events = everything(connect(), job.id)["job_events"]
     assert [event["to_status"] for event in events] == ["queued", "processing", "failed"]
+
+
+def test_a_landing_and_a_deadline_that_meet_agree_on_who_was_first(store: Store) -> None:
+    for _ in range(10):
+        hold = processing_job(store)
+        (done, told), ended = together(
+            lambda hold=hold: landed(store, hold),  # type: ignore[misc]
+            lambda hold=hold: store.run(sweeping.end_held(hold, ErrorCode.DEADLINE)),  # type: ignore[misc]
+        )
+        assert done is (ended is None)
+        assert told == service_of(store).get_job_internal(hold.job_id)
+        assert told.error_code == (None if done else "deadline")
+
+
+def test_a_landing_and_a_cancellation_that_meet_both_hear_the_truth(store: Store) -> None:
+    """A job that runs is only told; so the landing wins, and is what both see."""
+    service = service_of(store)
+    user_id = uuid4()
+    for _ in range(10):
+        hold = processing_job(store, user_id=user_id)
+        (done, told), cancelled = together(
+            lambda hold=hold: landed(store, hold),  # type: ignore[misc]
+            lambda hold=hold: service.cancel(hold.job_id, user_id),  # type: ignore[misc]
+        )
+        assert done
+        assert told == service.get_job_internal(hold.job_id)
+        assert told.status is JobStatus.COMPLETED
+        assert cancelled.status in (JobStatus.PROCESSING, JobStatus.COMPLETED)
+        assert service.cancel(hold.job_id, user_id).status is JobStatus.COMPLETED

@@ -175,6 +175,12 @@ def test_a_heartbeat_is_at_most_a_third_of_the_lease() -> None:
         load(lease=29)
 
 
+def test_a_sweep_comes_at_least_three_times_in_a_lease() -> None:
+    assert load(lease=30, sweep_interval=10).sweep_interval == 10
+    with pytest.raises(ConfigurationError, match="or no silence can be judged"):
+        load(lease=30, sweep_interval=10.1)
+
+
 def test_the_environment_lies_under_the_configuration() -> None:
     environ = {"JOBSTATE_LEASE": "60", "JOBSTATE_POOL_SIZE": "9", "JOBSTATE_DATABASE_URL": URL}
     settings = Settings.load({"jobstate_lease": 90}, environ)

@@ -32,6 +32,19 @@ def test_list_prints_every_column_as_json(run: Run, job_in: JobIn, service: JobS
     assert json.loads(run("list", "--json").stdout) == [job.to_dict(internal=True)]
 
 
+def test_list_shows_what_a_job_has_to_say(run: Run, job_in: JobIn, service: JobService) -> None:
+    """Its result, why it failed, or how far it is; in one line."""
+    completed, failed, running = (job_in("processing") for _ in range(3))
+    service.mark_completed(completed.id, {"rows": 7})
+    service.mark_failed(failed.id, "No room\nleft")
+    service.update_progress(running.id, 50, message="Halfway")
+    lines = {line.split()[0]: line for line in run("list").stdout.splitlines()}
+    assert lines[str(completed.id)].endswith('{"rows": 7}')
+    assert "No room" in lines[str(failed.id)]
+    assert "left" in lines[str(failed.id)]
+    assert lines[str(running.id)].endswith("Halfway")
+
+
 @pytest.mark.parametrize("status", JobStatus)
 def test_list_shows_jobs_in_a_status(status: JobStatus, run: Run, job_in: JobIn) -> None:
     jobs = {each: job_in(each) for each in JobStatus}

@@ -1,6 +1,7 @@
 """`cancel`, `sweep` and `workers`."""
 
 import json
+import signal
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -8,11 +9,16 @@ import pytest
 from click.testing import Result
 
 from jobstate import Job, JobService, JobStatus
+from tests.cli.programs import Program
 from tests.factories import new_worker, processing_job
 
 Run = Callable[..., Result]
+Start = Callable[..., Program]
 JobIn = Callable[[JobStatus | str], Job]
 
+JOBSTATE = ("-c", "from jobstate.cli import main; main()")
+
+SILENT = "update jobstate.workers set lease_until = clock_timestamp()"
 ENDED_LONG_AGO = "update jobstate.workers set dead_at = clock_timestamp() - interval '1 hour'"
 
 
@@ -66,6 +72,35 @@ def test_a_round_of_the_sweeper_says_what_it_did(
         "failed": 0,
         "published": 0,
     }
+
+
+def test_a_single_round_lasts_until_silent_workers_can_be_judged(
+    run: Run,
+    service: JobService,
+    connect: Callable[[], object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever could not reach the database either has a lease's time to renew."""
+    for name, seconds in (("LEASE", "1.5"), ("HEARTBEAT", "0.5"), ("SWEEP_INTERVAL", "0.1")):
+        monkeypatch.setenv(f"JOBSTATE_{name}", seconds)
+    hold = processing_job(service.store)
+    connect().execute(SILENT)  # type: ignore[attr-defined]
+    report = json.loads(run("sweep", "--json").stdout)
+    assert (report["buried"], report["unjudged"], report["rescued"]) == (1, 0, 1)
+    assert service.get_job_internal(hold.job_id).worker_id is None
+
+
+def test_sweeping_goes_on_round_after_round_until_it_is_interrupted(
+    start: Start, service: JobService, connect: Callable[[], object], jobs_url: str
+) -> None:
+    sweeping = start(*JOBSTATE, "sweep", "--every", "0.1", "--json", JOBSTATE_DATABASE_URL=jobs_url)
+    sweeping.read_until('"rescued": 0')
+    processing_job(service.store)
+    connect().execute(ENDED_LONG_AGO)  # type: ignore[attr-defined]
+    sweeping.read_until('"rescued": 1')
+    sweeping.read_until('"rescued": 0')
+    sweeping.end(signal.SIGINT)
+    assert "Traceback" not in sweeping.complaints
 
 
 def test_workers_are_listed_with_what_they_hold(run: Run, service: JobService) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from jobstate.embedded import Postgres, Redis, keeper
+from jobstate.embedded import EmbeddedError, Postgres, Redis, keeper
 
 Eventually = Callable[[Callable[[], object]], None]
 Gone = Callable[[list[int]], bool]
@@ -134,6 +134,24 @@ def test_a_server_that_heeds_no_request_is_killed(
         os.kill(pid, signal.SIGSTOP)
         local.stop()
         assert gone([pid])
+
+
+def test_a_server_that_does_not_end_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Here it is its keeper that does nothing; in life, a disk that hangs."""
+    monkeypatch.setattr("jobstate.embedded.process.PATIENCE", 0.1)
+    with Redis() as local:
+        lazy = psutil.Process(local.pid).parent()
+        assert lazy is not None
+        lazy.suspend()
+        try:
+            with pytest.raises(EmbeddedError, match=f"Process {local.pid} did not end: SIGKILL"):
+                local.stop()
+        finally:
+            lazy.resume()
+        lazy.wait(keeper.PATIENCE)
+        assert not local.running
 
 
 def told_by(starter: "subprocess.Popen[str]") -> list[Any]:

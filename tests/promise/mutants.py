@@ -1,0 +1,73 @@
+"""The guards of the statements, each of which can be left out, to see what it is for."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from jobstate.store.queries import load_queries
+
+
+class Mutant(NamedTuple):
+    """One statement with one guard less."""
+
+    statement: str
+    guard: str
+    instead: str = ""
+    harm: str = ""
+    """What is seen first, where it is always the same."""
+
+    def statements(self) -> Mapping[str, str]:
+        """Return all statements, this one without its guard."""
+        queries = dict(load_queries("jobstate"))
+        whole = queries[self.statement]
+        assert self.guard in whole, "the statement has another guard now"
+        queries[self.statement] = whole.replace(self.guard, self.instead)
+        return queries
+
+
+ATTEMPT = "attempt = cast(%(attempt)s as integer)\n            and "
+WORKER = "and worker_id = cast(%(worker_id)s as uuid)\n            "
+FENCE = ATTEMPT + WORKER.removeprefix("and ") + "and "
+TICKET = "and job.attempt = cast(%(ticket)s as integer)"
+
+MUTANTS = {
+    "any ticket takes": Mutant("take", TICKET, harm="it is not there to be taken"),
+    "a worker without a lease takes": Mutant(
+        "take", "and exists (select from lease)", harm="the taker"
+    ),
+    "a worker whose lease ran out takes": Mutant(
+        "take", "and lease_until > clock_timestamp()", harm="the taker's lease has run out"
+    ),
+    "anybody reports": Mutant("report_progress", FENCE, harm="who writes"),
+    "anybody records items": Mutant("record_items", FENCE, harm="who writes"),
+    "anybody adds assets": Mutant("add_asset", FENCE, harm="who writes"),
+    "anybody lands": Mutant("land", FENCE, harm="who lands it"),
+    "an earlier attempt of the worker lands": Mutant("land", ATTEMPT, harm="who lands it"),
+    "another worker lands": Mutant("land", WORKER, harm="who lands it"),
+    "anybody releases": Mutant("release", FENCE, harm="who releases it"),
+    "anybody rescues": Mutant("rescue", FENCE, harm="who rescues it"),
+    "every job runs again": Mutant("rescue", "held.idempotent and "),
+    "no job is given up": Mutant("rescue", " and held.rescues < coalesce(held.max_rescues, 0)"),
+    "live workers are given up": Mutant(
+        "bury", " and lease_until < clock_timestamp()", harm="a live worker was given up"
+    ),
+    "jobs of live workers are rescued": Mutant(
+        "held_by_the_dead", "workers.dead_at is not null and "
+    ),
+    "a buried worker renews": Mutant("renew_lease", " and dead_at is null"),
+    "anybody's end ends whoever holds it": Mutant("end_held", FENCE),
+    "nothing is published again": Mutant("due", "'publish'", "'wait'"),
+    "a released job is forgotten": Mutant(
+        "release",
+        "next_check_at = clock_timestamp()\n            + make_interval(",
+        "next_check_at = null + make_interval(",
+    ),
+    "a message that was thrown away names any attempt": Mutant(
+        "put_back", "and attempt = cast(%(ticket)s as integer)"
+    ),
+    "items of earlier attempts are shown": Mutant(
+        "get_items", "and job_items.attempt = jobs.attempt"
+    ),
+    "assets of earlier attempts are shown": Mutant(
+        "get_assets", "and assets.attempt = jobs.attempt"
+    ),
+}

@@ -210,6 +210,15 @@ class Machine(RuleBasedStateMachine):
             assert not entry.pending, "what follows it is never dispatched"
             assert entry.has_run or not entry.policy.idempotent, "it never runs to its end"
             self.acts.look(entry)
+        self._come_back()
+
+    def _come_back(self) -> None:
+        """Workers that were silent go on, and their bodies end: it is too late for all of that."""
+        for worker in self.acts.workers:
+            self.acts.renew(worker)
+            for hold in worker.holds:
+                self.acts.report(hold, ItemStatus.SUCCEEDED)
+                self.acts.land(hold, PARTIAL)
 
     def _work_off(self) -> None:
         """Everybody does what is theirs to do."""

@@ -54,12 +54,12 @@ MUTANTS = {
         "held_by_the_dead", "workers.dead_at is not null and "
     ),
     "a buried worker renews": Mutant("renew_lease", " and dead_at is null"),
-    "anybody's end ends whoever holds it": Mutant("end_held", FENCE),
     "nothing is published again": Mutant("due", "'publish'", "'wait'"),
-    "a released job is forgotten": Mutant(
-        "release",
-        "next_check_at = clock_timestamp()\n            + make_interval(",
-        "next_check_at = null + make_interval(",
+    "a job that was not published is forgotten": Mutant(
+        "create_job",
+        "clock_timestamp() + make_interval(secs => cast(%(publish_grace)s as double precision))",
+        "null",
+        harm="it never lands",
     ),
     "a message that was thrown away names any attempt": Mutant(
         "put_back", "and attempt = cast(%(ticket)s as integer)"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jobstate import JobStatus
+from jobstate import JobStatus, attempts
+from jobstate.states import ErrorCode
 from tests.factories import landed, queued_job, released, take
 from tests.sweeping.scene import AT_MOST_ONCE, Scene
 
@@ -99,6 +100,28 @@ def test_a_job_whose_message_is_thrown_away_ten_times_was_never_delivered(scene:
     scene.sql("update jobstate.jobs set published_at = null, next_check_at = now()")
     assert scene.sweep().failed == 1
     assert scene.read(job).error_code == "never_delivered"
+
+
+def test_a_job_whose_task_one_worker_does_not_know_is_left_to_another(scene: Scene) -> None:
+    job = scene.queued()
+    scene.store.run(attempts.put_back(job.id, 0, ErrorCode.UNKNOWN_TASK, scene.settings.lost_grace))
+    assert scene.read(job).status is JobStatus.QUEUED
+    scene.time_passes(scene.settings.lost_grace)
+    assert scene.sweep().published == 0, "it pauses, as it may be the same worker again"
+    scene.time_passes(scene.settings.lost_grace)
+    assert scene.sweep().published == 1
+    taking = take(scene.store, job.id)
+    assert taking.done
+    assert taking.job.error_code is None
+
+
+def test_a_worker_that_throws_away_an_old_message_disturbs_no_later_attempt(scene: Scene) -> None:
+    hold = scene.held()
+    before = scene.read(hold)
+    for ticket in (0, 1):
+        code = ErrorCode.UNKNOWN_TASK
+        scene.store.run(attempts.put_back(hold.job_id, ticket, code, scene.settings.lost_grace))
+    assert scene.read(hold) == before
 
 
 def test_a_job_far_ahead_is_published_only_when_it_is_due(scene: Scene) -> None:

@@ -61,9 +61,6 @@ MUTANTS = {
         "null",
         harm="it never lands",
     ),
-    "a message that was thrown away names any attempt": Mutant(
-        "put_back", "and attempt = cast(%(ticket)s as integer)"
-    ),
     "items of earlier attempts are shown": Mutant(
         "get_items", "and job_items.attempt = jobs.attempt"
     ),

@@ -1,6 +1,5 @@
 """What those who work on the store do: each act calls it, tells the model, and compares the two."""
 
-from dataclasses import replace
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,7 @@ from jobstate.items import Outcome
 from jobstate.progress import Report
 from jobstate.states import VALID_TRANSITIONS, ErrorCode, ItemStatus
 from jobstate.store import Operation
-from tests.factories import PARTIAL, landed, released
+from tests.factories import landed, released
 from tests.promise.judge import Judge
 from tests.promise.ledger import Entry
 from tests.promise.stage import SETTINGS, Broker, Clock, Paced, Rounds, Watcher, Worker
@@ -57,7 +56,6 @@ class Acts:
         expires: float | None = None,
         eta: float | None = None,
         key: str | None = None,
-        parent_id: UUID | None = None,
     ) -> Entry:
         """Create a job; whoever asks twice with one key has one job."""
         new = NewJob(
@@ -71,13 +69,12 @@ class Acts:
             expires=expires,
             eta=eta,
             idempotency_key=key,
-            parent_id=parent_id,
         )
         job, at = self.clock.timed(lambda: self._service.create(new))
         known = self._keys.get(key) if key else None
         assert job.id == (known or new.id)
         if known is None:
-            entry = Entry(job.id, policy, follow, parent_id=parent_id)
+            entry = Entry(job.id, policy, follow)
             entry.deadline = None if deadline is None else at.later(deadline)
             entry.expires = None if expires is None else at.later(expires)
             self.entries[job.id] = entry
@@ -157,35 +154,19 @@ class Acts:
         entry.pending = False
         self._judge.check()
 
-    def release(self, hold: Hold, countdown: float, *, delegated: bool) -> None:
-        """Let a body ask for a retry, or for other tasks to replace it."""
+    def release(self, hold: Hold, countdown: float) -> None:
+        """Let a body ask for a retry."""
         entry = self.entries[hold.job_id]
         done, job = released(
             self._store,
             hold,
             message=_message(follow=entry.follow),
             when={"eta": None, "countdown": countdown},
-            delegated=delegated,
         )
         assert done is entry.holds(hold), "who releases it"
         assert job.status is entry.status
         if done:
-            entry.released(delegated=delegated)
-        self._judge.check()
-
-    def succeed(self, entry: Entry) -> None:
-        """Let a task that a job was delegated to take it over."""
-        message = _message(follow=entry.follow)
-        ticket = self._store.run(attempts.succeed_to(entry.job_id, "tasks.heir", "q", message, 5.0))
-        assert ticket == entry.attempt
-        entry.delegated = False
-        self._judge.check()
-
-    def land_delegated(self, entry: Entry) -> None:
-        """Let a plain task that has the job's id end."""
-        done, _ = self._store.run(attempts.land_delegated(entry.job_id, '{"rows": 3}'))
-        assert done
-        entry.landed(replace(PARTIAL, status=JobStatus.COMPLETED), {"rows": 3})
+            entry.released()
         self._judge.check()
 
     def cancel(self, entry: Entry) -> None:

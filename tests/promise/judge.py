@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from jobstate import JobStatus
 from tests.promise.ledger import Entry, Span
 from tests.promise.stage import Watcher
 
@@ -36,13 +35,6 @@ class Judge:
         self.given_up |= buried
         rows = self._watcher.rows()
         for job_id, entry in self.entries.items():
-            entry.doom(at, self._publishes[job_id], member_failed=self._has_failed_member(job_id))
+            entry.doom(at, self._publishes[job_id])
         for job_id, entry in self.entries.items():
             entry.explain(rows[job_id], self.given_up)
-
-    def _has_failed_member(self, job_id: UUID) -> bool:
-        members = [entry for entry in self.entries.values() if entry.parent_id == job_id]
-        return any(
-            member.status is JobStatus.FAILED or self._has_failed_member(member.job_id)
-            for member in members
-        )

@@ -44,7 +44,6 @@ class Entry:
     """Whether something follows its end, good or bad."""
     deadline: Span | None = None
     expires: Span | None = None
-    parent_id: UUID | None = None
 
     history: list[JobStatus] = field(default_factory=lambda: [JobStatus.QUEUED])
     attempt: int = 0
@@ -59,7 +58,6 @@ class Entry:
     assets: list[tuple[int, str]] = field(default_factory=list)
 
     driven: bool = False
-    delegated: bool = False
     runs: int = 0
     """How many bodies have begun..."""
     asked_for: int = 1
@@ -96,19 +94,17 @@ class Entry:
         assert self.policy.idempotent or self.runs <= self.asked_for, "its body runs again"
         self._become(JobStatus.PROCESSING)
         self.holder, self.progress, self.error_code = hold, 0, None
-        self.delegated = False
         self.reported = at
         self.doomed.clear()
 
     def landed(self, landing: Landing, result: object) -> None:
         """Note that the attempt which holds the job has landed it."""
-        self._ended(landing.status, landing.error_code, pending=self.follow and not self.delegated)
+        self._ended(landing.status, landing.error_code, pending=self.follow)
         self.result = result
 
-    def released(self, *, delegated: bool) -> None:
-        """Note that the attempt asked for another run of its job, or of what replaces it."""
+    def released(self) -> None:
+        """Note that the attempt asked for another run of its job."""
         self.asked_for += 1
-        self.delegated = delegated
         self._let_go()
 
     def rescued(self) -> None:
@@ -133,7 +129,7 @@ class Entry:
         if self.status is JobStatus.QUEUED:
             self.attempt += 1
             self._become(JobStatus.PROCESSING)
-        self._ended(JobStatus.FAILED, code, pending=self.follow and not self._is_bare)
+        self._ended(JobStatus.FAILED, code, pending=self.follow and not self.driven)
 
     def moved(self, target: JobStatus, code: str | None) -> None:
         """Note that an operator, or whoever drives the job, has moved it."""
@@ -146,7 +142,7 @@ class Entry:
         else:
             self._ended(target, code, pending=False)
 
-    def doom(self, now: Span, publishes: int, *, member_failed: bool) -> None:
+    def doom(self, now: Span, publishes: int) -> None:
         """Remember for which reasons a sweeper that looks now may fail the job."""
         if self.has_landed:
             return
@@ -157,7 +153,6 @@ class Entry:
             ErrorCode.DEADLINE: _over(self.deadline, now),
             ErrorCode.NO_PROGRESS: held and _over(silent, now),
             ErrorCode.EXPIRED: not held and _over(self.expires, now),
-            ErrorCode.EXCEPTION: self.delegated and member_failed,
         }
         self.doomed |= {code.value for code, holds in reasons.items() if holds}
         if not held and publishes >= 10:
@@ -196,18 +191,13 @@ class Entry:
         """The worker that holds the job."""
         return self.holder and self.holder.worker_id
 
-    @property
-    def _is_bare(self) -> bool:
-        """Whether there is no message any more that says what follows."""
-        return self.driven or self.delegated
-
     def _was_ended(self, row: Mapping[str, Any]) -> bool:
         return row["status"] == JobStatus.FAILED and row["error_code"] in self.doomed
 
     def _ended(self, status: JobStatus, code: str | None, *, pending: bool) -> None:
         self._let_go()
         self._become(status)
-        self.error_code, self.pending, self.delegated = code, pending, False
+        self.error_code, self.pending = code, pending
         self.has_run = code != ErrorCode.WORKER_LOST
         if status is not JobStatus.FAILED:
             self.progress = 100

@@ -111,32 +111,13 @@ class Machine(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         countdown=st.sampled_from([0.0, 30.0, 300.0]),
-        delegated=st.booleans(),
         then=THEN,
     )
-    def release(self, data: st.DataObject, countdown: float, *, delegated: bool, then: str) -> None:
-        """A body asks for a retry, or for other tasks to replace it."""
+    def release(self, data: st.DataObject, countdown: float, then: str) -> None:
+        """A body asks for a retry."""
         for hold in self._claims(data):
-            self.acts.release(hold, countdown, delegated=delegated)
+            self.acts.release(hold, countdown)
             self._go_on(self.acts.entries[hold.job_id], then)
-
-    @precondition(lambda self: self._delegated())
-    @rule(
-        data=st.data(),
-        what=st.sampled_from(["heir", "plain", "member"]),
-        policy=POLICIES,
-        then=THEN,
-    )
-    def go_on_elsewhere(self, data: st.DataObject, what: str, policy: Policy, then: str) -> None:
-        """A task that a job was delegated to is published, has run, or is a job of its own."""
-        entry = data.draw(st.sampled_from(self._delegated()), "job")
-        if what == "heir":
-            self.acts.succeed(entry)
-            self._go_on(entry, then)
-        elif what == "plain":
-            self.acts.land_delegated(entry)
-        else:
-            self._go_on(self.acts.enqueue(policy, follow=False, parent_id=entry.job_id), then)
 
     @rule(
         data=st.data(),
@@ -225,9 +206,6 @@ class Machine(RuleBasedStateMachine):
         for entry in list(self.acts.entries.values()):
             if entry.driven and not entry.has_landed:
                 self.acts.move(entry, JobStatus.COMPLETED)
-            elif entry.delegated:
-                self.acts.succeed(entry)
-                self.acts.publish(entry)
         worker = next(worker for worker in self.acts.workers if worker.is_up)
         self.acts.renew(worker)
         for message in list(self.acts.broker.messages):
@@ -267,6 +245,3 @@ class Machine(RuleBasedStateMachine):
 
     def _unlanded(self) -> list[Entry]:
         return [entry for entry in self.acts.entries.values() if not entry.has_landed]
-
-    def _delegated(self) -> list[Entry]:
-        return [entry for entry in self.acts.entries.values() if entry.delegated]

@@ -3,7 +3,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 EXTRAS = .[binary,cli,embedded]
 
-.PHONY: demo test check bench clean
+.PHONY: demo test chaos check clean
 
 demo: $(READY)
 	$(BIN)/jobstate demo
@@ -11,6 +11,9 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
+
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos --write
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -234,7 +234,7 @@ def note_published(job_id: UUID, ticket: int, look_again: float) -> Operation[No
 
 
 def message_of(job_id: UUID, *, again: bool) -> Operation[Row | None]:
-    """Read what has still to be published for a job, if anything: task, message, ticket, times."""
+    """Read what has to be published for a job: task, message, ticket, seconds to its times."""
     params = {"id": job_id, "again": again}
     return Operation("message_of", params, lambda rows: rows[0] if rows else None)
 

@@ -27,6 +27,10 @@ class Report:
         }
 
 
+PAUSE = 5.0
+"""How long nothing is written after a write that failed, in seconds."""
+
+
 class Progress:
     """Keeps the latest report, and writes it at most once in an interval.
 
@@ -77,8 +81,10 @@ class Progress:
         try:
             report = self._latest
             if report is not self._written:
-                self._due_at = time.monotonic() + self._interval
+                # A write that fails may have taken long: the body is not to wait again at once.
+                self._due_at = time.monotonic() + max(self._interval, PAUSE)
                 self._write(report)
+                self._due_at = time.monotonic() + self._interval
                 self._written = report
         finally:
             self._writing.release()

@@ -134,6 +134,17 @@ class Attempt:
             raise JobCancelled(self.job.id)
 
     @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Report progress in the block: a database that is away costs a log line, not the body."""
+        try:
+            yield
+        except StoreUnavailable as error:
+            # Nothing is noted as written: the next report, or the landing, brings it.
+            logger.warning(
+                "Progress of job %s was not written: %s", self.job.id, error, extra=about(self.job)
+            )
+
+    @contextmanager
     def recording(self) -> Iterator[None]:
         """Record an item in the block: a database that is away costs a log line, never the body."""
         try:
@@ -292,15 +303,8 @@ class Attempt:
         return self.runtime.service.store.run(operation)
 
     def _write_progress(self, report: Report) -> None:
-        if self.grip is not Grip.HELD:
-            return
-        try:
+        if self.grip is Grip.HELD:
             self._heed(self._run(attempts.report_progress(self.hold, report)))
-        except StoreUnavailable as error:
-            # Progress is never worth a body: the next report, or the landing, brings it.
-            logger.warning(
-                "Progress of job %s was not written: %s", self.job.id, error, extra=about(self.job)
-            )
 
     def _write_items(self, batch: dict[str, Outcome]) -> None:
         self._heed(self._run(attempts.record_items(self.hold, batch)))

@@ -60,7 +60,8 @@ class CurrentJob:
             JobCancelled: The job was cancelled.
             LeaseLost: The job was taken away.
         """
-        self._attempt.progress.report(percent, current, total, message)
+        with self._attempt.reporting():
+            self._attempt.progress.report(percent, current, total, message)
         self._attempt.raise_if_cancelled()
 
     def track(

@@ -96,12 +96,10 @@ class LostMessage:
     job_id: UUID
     ticket: int
     code: ErrorCode | None = None
-    patient: bool = True
 
     def settle(self, desk: Desk) -> None:
         """Have the message published again."""
-        grace = desk.lost_grace if self.patient else 0.0
-        desk.store.run(attempts.put_back(self.job_id, self.ticket, self.code, grace))
+        desk.store.run(attempts.put_back(self.job_id, self.ticket, self.code, desk.lost_grace))
 
 
 def is_gone(hold: Hold, pid: int) -> bool:

@@ -142,7 +142,7 @@ def _on_revoked(sender: Any, request: Any, **how: Any) -> None:
         return  # The request has handed it over.
     if how["expired"]:
         # By this worker's clock; the sweeper asks the database's.
-        runtime.keeper.hand_over(LostMessage(job_id, _ticket(request), patient=False))
+        runtime.keeper.hand_over(LostMessage(job_id, _ticket(request)))
     else:
         ending = attempts.ending(ErrorCode.CANCELLED)
         runtime.keeper.hand_over(UnstartedRun(job_id, _ticket(request), ending))

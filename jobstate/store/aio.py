@@ -84,6 +84,7 @@ class AsyncStore:
         """Run the operations of a script in one transaction, and return what it returns."""
         with translated():
             async with self._connection() as connection, connection.transaction():
+                await connection.execute(self._queries["begin"].encode(), prepare=False)
                 answer = None
                 try:
                     while True:

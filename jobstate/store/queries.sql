@@ -79,6 +79,10 @@
 -- Which migration the schema is at.
 select version_num from {schema}.schema_version;
 
+-- name: begin
+-- Have the server end a transaction whose client is gone unheard, and that would keep its locks.
+select set_config('idle_in_transaction_session_timeout', '5s', true);
+
 -- name: create_job
 -- Insert a queued job, unless its id or its idempotency key is there already.
 with {patience}
@@ -503,8 +507,18 @@ select {asset_columns} from added;
 
 -- name: message_of
 -- Read what must be published for a job that waits to be started, or for its follow-ups, with the
--- ticket and the times. Once published, only when it must go out again; a delegated job's never.
-select task_name, message, attempt, coalesce(retry_at, eta), expires_at from {schema}.jobs
+-- ticket, and in how many seconds it is to start and to expire: no clock but this one decides.
+-- Once published, only when it must go out again, and without an expiry that a worker with a wrong
+-- clock may have found; a delegated job's tasks never.
+select
+    task_name, message, attempt,
+    case when coalesce(retry_at, eta) is not null then greatest(
+        cast(extract(epoch from coalesce(retry_at, eta) - clock_timestamp()) as double precision), 0
+    ) end,
+    case when publishes = 0 then
+        cast(extract(epoch from expires_at - clock_timestamp()) as double precision)
+    end
+from {schema}.jobs
 where id = cast(:id as uuid)
     and worker_id is null
     and (
@@ -624,12 +638,13 @@ where id = cast(:id as uuid)
 
 -- name: register_worker
 -- Announce a worker and give it its first lease.
+with {patience}
 insert into {schema}.workers (id, hostname, pid, queues, lease_until)
-values (
+select
     cast(:worker_id as uuid), cast(:hostname as text), cast(:pid as integer),
     cast(:queues as text[]),
     clock_timestamp() + make_interval(secs => cast(:lease as double precision))
-)
+from patience
 on conflict (id) do nothing;
 
 -- name: renew_lease
@@ -819,8 +834,9 @@ for no key update of jobs skip locked;
 
 -- name: see
 -- Note that a sweeper sees the database, and answer for how many seconds without a gap one did.
+with {patience}
 insert into {schema}.sweeps as seen (last_seen_at, up_since)
-values (clock_timestamp(), clock_timestamp())
+select clock_timestamp(), clock_timestamp() from patience
 on conflict (singleton) do update set
     up_since = case
         when seen.last_seen_at + make_interval(secs => cast(:gap as double precision))
@@ -836,7 +852,8 @@ select beacon, beacon_lit from {schema}.sweeps;
 
 -- name: beacon_lit
 -- Remember that the broker was marked.
-update {schema}.sweeps set beacon_lit = true;
+with {patience}
+update {schema}.sweeps set beacon_lit = true from patience;
 
 -- name: doubt_published
 -- Have every message published again that the broker may have had when it was emptied.
@@ -879,8 +896,12 @@ select count(*) from {schema}.workers where dead_at is null and lease_until < cl
 -- name: forget_workers
 -- Delete workers that died long ago and that no job names any more.
 delete from {schema}.workers
-where dead_at < clock_timestamp() - interval '1 day'
-    and not exists (select from {schema}.jobs where jobs.worker_id = workers.id);
+where id in (
+    select id from {schema}.workers
+    where dead_at < clock_timestamp() - interval '1 day'
+        and not exists (select from {schema}.jobs where jobs.worker_id = workers.id)
+    for no key update skip locked
+);
 
 -- name: due
 -- List what the sweeper must look at, oldest first, with what it finds; each is decided again
@@ -939,6 +960,8 @@ select
             secs => cast(:lost_grace as double precision) * power(2, least(publishes, 10))
         ) > clock_timestamp() then 'wait'
         when status = 'processing' then 'publish'
+        -- A worker whose clock is behind sits on what it got before the time.
+        when published_at < eta then 'publish'
         -- ... and evidence of loss: a job that was published later has started.
         when exists (
             select from {schema}.jobs as other

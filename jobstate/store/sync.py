@@ -93,6 +93,7 @@ class Store:
     def transaction(self) -> Iterator["Transaction"]:
         """Run several operations as one: all of them commit, or none."""
         with translated(), self._connection() as connection, connection.transaction():
+            connection.execute(self._queries["begin"].encode(), prepare=False)
             yield Transaction(partial(self._execute, connection, PATIENCE))
 
     def run_all(self, script: Script[T]) -> T:

@@ -65,7 +65,36 @@ def again(self: jobstate.JobTask) -> int:
     return work(self, "again")
 
 
-@app.task(base=jobstate.JobTask, bind=True, acks_late=True)
+@app.task(base=jobstate.JobTask, bind=True)
+def retries(self: jobstate.JobTask) -> int:
+    """Asks for a retry once or twice; one body for each."""
+    work(self, f"retry-{self.job.retries}")
+    if self.job.retries < 1 + self.job.id.int % 2:
+        raise self.retry(countdown=self.job.id.int % 3)
+    return self.job.attempt
+
+
+@app.task(base=jobstate.JobTask, bind=True)
+def fails(self: jobstate.JobTask) -> None:
+    """Runs at most once, and fails."""
+    work(self, "once")
+    raise ValueError("no luck")
+
+
+@app.task(base=jobstate.JobTask, bind=True)
+def replaced(self: jobstate.JobTask) -> None:
+    """Leaves its job to a chain, of which the last step has the job's id."""
+    note("once", self.job)
+    raise self.replace(again.s() | step.s())
+
+
+@app.task(base=jobstate.JobTask, bind=True, job_type="first")
+def first(self: jobstate.JobTask) -> int:
+    """The first step of a chain, at most once."""
+    return work(self, "once")
+
+
+@app.task(base=jobstate.JobTask, bind=True, acks_late=True, job_type="step")
 def step(self: jobstate.JobTask, _: int) -> int:
     """The second step of a chain."""
     return work(self, "step")

@@ -10,8 +10,6 @@ from tests.faults.proxy import Link, Proxy
 from tests.faults.site import FaultySite
 from tests.worker.conftest import new_database
 
-pytestmark = pytest.mark.xdist_group("faults-network")
-
 THE_TAKE = b"exists (select from lease)"
 THE_LANDING = b"result = cast("
 
@@ -177,3 +175,14 @@ async def test_no_statement_waits_for_ever(jobs_url: str) -> None:
             await aio.get_job_internal(uuid4())
         await aio.close()
         service.close()
+
+
+def test_a_lost_transaction_does_not_keep_a_job_locked(faulty: FaultySite) -> None:
+    """The server does not hear that the client has given up; it must end the session itself."""
+    with Proxy(faulty.conf["database_url"]) as proxy:
+        faulty.start(database_url=proxy.url, jobstate_prepare_threshold=None)
+        proxy.lose_the_answer(b"returning jobs.attempt", by=Link.BLACK_HOLE)
+        job = faulty.enqueue_with("adds", 1, countdown=30, expires=1)
+        proxy.has_lost_it()
+        proxy.heal()
+        faulty.failed(job, "expired", "")

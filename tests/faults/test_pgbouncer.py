@@ -12,8 +12,6 @@ from tests.faults.site import FaultySite
 from tests.worker.conftest import new_database
 from tests.worker.process import eventually
 
-pytestmark = pytest.mark.xdist_group("faults-pgbouncer")
-
 
 @pytest.fixture(scope="module")
 def pooled(

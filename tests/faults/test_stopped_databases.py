@@ -10,8 +10,6 @@ from jobstate.embedded import Postgres
 from jobstate.store.migrations import apply
 from tests.faults.site import FaultySite
 
-pytestmark = pytest.mark.xdist_group("faults-stopped-databases")
-
 Outage = AbstractContextManager[None]
 
 
@@ -84,7 +82,7 @@ def test_a_body_goes_on_without_the_database(site: FaultySite, outage: Outage) -
             site.gates.reached(f"{job.id}:1:end")
     for job in jobs:
         site.gates.open(f"{job.id}:1:end")
-        landed_at_its_first_attempt(site, job)
+        assert landed_at_its_first_attempt(site, job).progress_message == "still there"
 
 
 def test_a_landing_waits_for_the_database(site: FaultySite, outage: Outage) -> None:

@@ -221,14 +221,28 @@ def test_a_release_without_a_message_keeps_the_one_there_is(store: Store, connec
 def test_what_waits_to_be_published_is_read_with_its_ticket_and_times(store: Store) -> None:
     eta, expires = datetime(2126, 1, 1, tzinfo=UTC), datetime(2126, 1, 2, tzinfo=UTC)
     job = queued_job(store, eta=eta, expires=expires)
-    name, message, ticket, at, until = store.run(attempts.message_of(job.id, again=False)) or ()
-    assert (name, ticket, at, until) == ("tasks.report", 0, eta, expires)
+    name, message, ticket, after, until = store.run(attempts.message_of(job.id, again=False)) or ()
+    assert (name, ticket) == ("tasks.report", 0)
     assert message["body"] == "[[], {}, {}]"
+    assert until - after == pytest.approx(24 * 3600, abs=5)
     hold = hold_of(take(store, job.id).job)
     assert store.run(attempts.message_of(job.id, again=False)) is None
     retry_at = datetime(2126, 1, 3, tzinfo=UTC)
     released(store, hold, message=MESSAGE, when={"eta": retry_at, "countdown": None})
-    assert (store.run(attempts.message_of(job.id, again=False)) or ())[2:4] == (1, retry_at)
+    _, _, ticket, later, _ = store.run(attempts.message_of(job.id, again=False)) or ()
+    assert ticket == 1
+    assert later - after == pytest.approx(2 * 24 * 3600, abs=60)
+
+
+def test_what_is_published_again_is_to_start_at_once_and_does_not_expire(store: Store) -> None:
+    """A worker with a wrong clock would wait for its time, or find it expired, once more."""
+    job = queued_job(store, eta=-1, expires=3600)
+    assert (store.run(attempts.message_of(job.id, again=False)) or ())[3:] == (
+        0,
+        pytest.approx(3600, abs=5),
+    )
+    store.run(attempts.note_published(job.id, 0, 3600))
+    assert (store.run(attempts.message_of(job.id, again=True)) or ())[3:] == (0, None)
 
 
 def test_what_went_out_does_not_wait_to_be_published(store: Store, service: JobService) -> None:

@@ -25,6 +25,7 @@ from tests.factories import (
     everything,
     landed,
     new_job,
+    new_worker,
     processing_job,
     queued_job,
     released,
@@ -36,6 +37,7 @@ Connect = Callable[[], psycopg.Connection]
 
 LOCK = "select from jobstate.jobs for update"
 LOCK_WORKERS = "select from jobstate.workers for update"
+LOCK_SWEEPS = "select from jobstate.sweeps for update"
 
 
 def test_every_write_gives_up_on_a_row_that_stays_locked(
@@ -46,9 +48,11 @@ def test_every_write_gives_up_on_a_row_that_stays_locked(
     done = processing_job(store, user_id=user_id)
     landed(store, done, followups=True)
     before = [everything(holder, job_id) for job_id in (queued.id, hold.job_id, done.job_id)]
+    store.run(sweeping.see(crowd.settings))
     with holder.transaction():
         holder.execute(LOCK)
         holder.execute(LOCK_WORKERS)
+        holder.execute(LOCK_SWEEPS)
         store.run(create_job(new_job(user_id=user_id, idempotency_key="a"), crowd.settings), holder)
         operations: list[Operation[object]] = [
             attempts.report_progress(hold, attempts.Report(50)),
@@ -59,6 +63,8 @@ def test_every_write_gives_up_on_a_row_that_stays_locked(
             attempts.clear_followups(done.job_id),
             sweeping.renew_lease(hold.worker_id, 60),
             sweeping.end_worker(hold.worker_id),
+            sweeping.see(crowd.settings),
+            sweeping.beacon_lit(),
         ]
         answers = together(
             partial(crowd.transition_status, queued.id, JobStatus.PROCESSING),
@@ -125,3 +131,18 @@ def test_patience_ends_with_the_statement(store: Store, service: JobService) -> 
     cursor = pooled.cursor()
     assert cursor.execute("show lock_timeout").fetchone() == ("0",)
     pooled.close()
+
+
+def test_rows_of_dead_workers_that_are_locked_are_forgotten_later(
+    crowd: JobService, connect: Connect
+) -> None:
+    worker_id, holder = new_worker(crowd.store), connect()
+    old = "update jobstate.workers set dead_at = now() - interval '2 days' where id = %s"
+    holder.execute(old, (worker_id,))
+    count = "select count(*) from jobstate.workers"
+    with holder.transaction():
+        holder.execute(LOCK_WORKERS)
+        crowd.store.run(sweeping.forget_workers())
+    assert holder.execute(count).fetchone() == (1,)
+    crowd.store.run(sweeping.forget_workers())
+    assert holder.execute(count).fetchone() == (0,)

@@ -2,8 +2,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 EXTRAS = .[binary,cli,embedded]
+GROUP ?= dev
 
-.PHONY: demo test chaos check clean
+.PHONY: demo test test-gevent chaos check clean
 
 demo: $(READY)
 	$(BIN)/jobstate demo
@@ -14,6 +15,11 @@ test: $(READY)
 
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos --write
+
+# An environment of its own: gevent changes the process that it is imported in.
+test-gevent:
+	$(MAKE) VENV=.venv-gevent GROUP=gevent .venv-gevent/.ready
+	.venv-gevent/bin/pytest tests/fates --pools gevent
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -26,13 +32,13 @@ check: $(READY)
 $(READY): pyproject.toml constraints.txt
 	if command -v uv >/dev/null; then \
 	    uv venv --quiet --allow-existing $(VENV) && \
-	    uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '$(EXTRAS)' --group dev; \
+	    uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '$(EXTRAS)' --group $(GROUP); \
 	else \
 	    python3 -m venv $(VENV) && \
 	    $(BIN)/python -m pip install --quiet --upgrade pip && \
-	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '$(EXTRAS)' --group dev; \
+	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '$(EXTRAS)' --group $(GROUP); \
 	fi
 	touch $@
 
 clean:
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) .venv-gevent .demo

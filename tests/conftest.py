@@ -1,6 +1,7 @@
 """What every test may use: real servers of this run's own, and a fresh database for each test.
 
-`JOBSTATE_TEST_DATABASE_URL` and `JOBSTATE_TEST_BROKER_URL` point the tests at other servers.
+`JOBSTATE_TEST_DATABASE_URL` and `JOBSTATE_TEST_BROKER_URL` point the tests at other servers;
+`JOBSTATE_TEST_AMQP_URL` names a RabbitMQ where `rabbitmq-server` is not installed.
 """
 
 import os
@@ -16,6 +17,7 @@ from psycopg import sql
 from jobstate import AsyncJobService, Job, JobService, JobStatus, Settings
 from jobstate.embedded import Postgres, Redis
 from jobstate.store.migrations import apply
+from tests import rabbitmq
 from tests.faults import clocks, pgbouncer
 
 PROGRAMS = {
@@ -33,7 +35,10 @@ settings.load_profile("jobstate")
 
 def pytest_report_header() -> list[str]:
     """Name what is not tested here; `.ci/run` installs what it takes."""
-    return [f"left out: tests/{name}, which needs {PROGRAMS[name]}" for name in collect_ignore]
+    lines = [f"left out: tests/{name}, which needs {PROGRAMS[name]}" for name in collect_ignore]
+    if not rabbitmq.is_available():
+        lines.append("left out: fates with RabbitMQ, which need rabbitmq-server")
+    return lines
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
-"""Runs that somebody else ends: a cancellation, a deadline, silence."""
+"""Runs that somebody else ends: their processes end too."""
 
 import os
-
-import pytest
 
 from jobstate import Job
 from tests.faults.site import FaultySite
@@ -21,14 +19,6 @@ def is_gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return False
-
-
-def test_a_body_that_reports_hears_of_its_cancellation(lasting: FaultySite) -> None:
-    job = lasting.enqueue("reports")
-    process_of(lasting, job)
-    assert lasting.service.cancel(job.id, job.user_id).cancel_requested_at is not None
-    lasting.failed(job, "cancelled", "")
-    assert lasting.gates.read(f"heard:{job.id}") == "JobCancelled"
 
 
 def test_a_body_that_says_nothing_is_terminated_when_it_is_cancelled(lasting: FaultySite) -> None:
@@ -57,25 +47,3 @@ def test_a_body_that_reports_nothing_for_too_long_is_terminated(lasting: FaultyS
     lasting.completed(told)
     lasting.quiet(job)
     assert lasting.runs(told) == [1]
-
-
-@pytest.mark.parametrize(
-    ("task", "options", "code"),
-    [
-        ("reports", {"deadline": 3}, "deadline"),
-        ("falls_silent", {}, "no_progress"),
-    ],
-)
-def test_where_no_run_can_be_terminated_the_late_body_is_fenced_out(
-    faulty: FaultySite, task: str, options: dict[str, float], code: str
-) -> None:
-    worker = faulty.start("threads")
-    job = faulty.enqueue_with(task, **options)
-    process_of(faulty, job)
-    landed = faulty.failed(job, code, "")
-    faulty.gates.open(job.id)
-    if task == "reports":
-        assert faulty.gates.read(f"heard:{job.id}") == "LeaseLost"
-    assert worker.shut_down() == 0
-    assert faulty.landed(job).completed_at == landed.completed_at
-    assert faulty.read(job).progress == landed.progress

@@ -24,7 +24,7 @@ class Site:
 
     Args:
         database_url: The database of the jobs.
-        broker_url: A Redis database of this site's own.
+        broker_url: A Redis database of this site's own; or another broker, with `gates_url`.
         conf: More of Celery's configuration.
     """
 
@@ -35,7 +35,9 @@ class Site:
         self.service = self.jobs.service
         self.user_id = uuid4()
         self.gates = Gates.of(self.app)
-        self.redis = redis.Redis.from_url(broker_url)
+        self.gates = Gates.of(self.app)
+        is_redis = broker_url.startswith("redis:")
+        self.redis = redis.Redis.from_url(broker_url if is_redis else self.app.conf.gates_url)
         self.worker: WorkerProcess | None = None
 
     def __enter__(self) -> Self:

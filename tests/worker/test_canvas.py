@@ -78,26 +78,6 @@ def test_a_job_that_a_job_starts_has_its_owner_and_names_it_as_its_parent(
     assert child.id != parent.id
 
 
-def test_a_step_that_fails_ends_the_chain(site: Site) -> None:
-    later = site.task("returns").si("too late")
-    later_id = later.freeze().id
-    first = site.task("raises").s("no").set(user_id=site.user_id)
-    result = (first | later).apply_async()
-    site.failed(result.parent.id, "exception", "no")
-    with pytest.raises(JobNotFound):
-        site.read(later_id)
-
-
-def test_a_member_that_fails_leaves_a_chord_without_a_body(site: Site) -> None:
-    header = [site.task("adds").s(1), site.task("raises").si("no").set(ignore_result=False)]
-    result = chord([member.set(user_id=site.user_id) for member in header])(site.task("sums").s())
-    good, bad = (member.id for member in result.parent.results)
-    site.completed(good)
-    site.failed(bad, "exception", "no")
-    with pytest.raises(JobNotFound):
-        site.read(result.id)
-
-
 def test_a_replacement_goes_on_with_the_chain(site: Site) -> None:
     first = site.task("is_replaced").s("replaced").set(user_id=site.user_id)
     result = (first | site.task("reads_the_step_before").s()).apply_async()

@@ -120,14 +120,6 @@ def test_a_job_whose_task_no_worker_has_stays_queued(site: Site) -> None:
     assert site.read(job).status is JobStatus.QUEUED
 
 
-def test_a_job_revoked_before_its_start_is_cancelled(site: Site) -> None:
-    job = site.store("counts_runs")
-    site.revoke(job)
-    site.jobs.publish(job)
-    site.failed(job, "cancelled", "The job was cancelled.")
-    assert site.gates.notes(f"ran:{job.id}") == []
-
-
 @on_pools("prefork", "threads")
 def test_a_revoked_job_tells_its_errbacks_on_the_worker_that_revoked_it(site: Site) -> None:
     """Celery's own set of revoked ids would throw their message away too."""

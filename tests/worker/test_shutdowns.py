@@ -2,8 +2,6 @@
 
 from signal import SIGTERM
 
-import pytest
-
 from tests.worker.database import execute_on
 from tests.worker.site import OpenSite, Site
 
@@ -27,27 +25,6 @@ def test_children_that_are_replaced_after_each_task_land_every_job(open_site: Op
     with open_site("prefork", "--max-tasks-per-child=1", "--concurrency=8") as site:
         jobs = [site.enqueue("returns", number) for number in range(50)]
         assert [site.completed(job).result for job in jobs] == list(range(50))
-
-
-@pytest.mark.parametrize("pool", ["prefork", "solo"])
-def test_a_memory_error_fails_its_job_before_celery_stops_the_worker(
-    open_site: OpenSite, pool: str
-) -> None:
-    with open_site(pool) as site:
-        assert site.worker is not None
-        job = site.enqueue("runs_out_of_memory")
-        site.failed(job, "exception", "no room")
-        assert site.worker.ended() != 0
-        assert_signed_off(site)
-
-
-def test_a_solo_worker_that_its_body_ends_lands_the_job(open_site: OpenSite) -> None:
-    with open_site("solo") as site:
-        assert site.worker is not None
-        job = site.enqueue("ends_its_process", "exit")
-        site.failed(job, "exception", "3")
-        site.worker.ended()
-        assert_signed_off(site)
 
 
 def assert_signed_off(site: Site) -> None:

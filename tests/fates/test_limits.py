@@ -1,0 +1,104 @@
+"""Runs that somebody else ends: a limit, a deadline, a cancellation."""
+
+from jobstate import Job, JobStatus
+from tests.fates.fate import PREFORK, fate
+from tests.fates.site import FateSite, Lands
+from tests.worker.process import eventually
+
+TOO_LONG = "The job ran longer than its time limit."
+CANCELLED = "The job was cancelled."
+SOFT = "Celery enforces soft limits on prefork alone; elsewhere a deadline ends the job."
+HARD = (
+    "On threads and solo, Celery enforces no limits; on gevent, one is an exception in the body "
+    "like any other. A deadline ends the job everywhere."
+)
+TERMINATES = (
+    "On threads and solo, Celery terminates nothing; on gevent, that is an exception in the body "
+    "like any other. `cancel` ends the job everywhere."
+)
+
+
+@fate(*PREFORK, why=SOFT)
+def test_soft_time_limit(shared: FateSite, lands: Lands) -> None:
+    lands(shared, shared.enqueue("is_too_slow"), JobStatus.FAILED, "time_limit", TOO_LONG)
+
+
+@fate(*PREFORK, why=HARD)
+def test_hard_time_limit(shared: FateSite, lands: Lands) -> None:
+    lands(shared, shared.enqueue("is_far_too_slow"), JobStatus.FAILED, "time_limit", TOO_LONG)
+
+
+@fate()
+def test_passes_its_deadline(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue_with("waits", deadline=2)
+    shared.running(job)
+    shared.strikes(job.deadline_at)
+    message = "The job did not end before its deadline."
+    landed = lands(shared, job, JobStatus.FAILED, "deadline", message)
+    assert_the_late_body_is_fenced_out(shared, landed)
+
+
+@fate()
+def test_reports_no_progress(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue("falls_silent")
+    shared.gates.read(f"pid:{job.id}")
+    message = "The job made no progress for too long."
+    landed = lands(shared, job, JobStatus.FAILED, "no_progress", message)
+    shared.gates.open(job.id)
+    assert shared.landed(job).completed_at == landed.completed_at
+
+
+@fate()
+def test_cancelled_before_its_start(shared: FateSite, lands: Lands) -> None:
+    job = shared.store("adds")
+    shared.strikes()
+    shared.service.cancel(job.id, job.user_id)
+    lands(shared, job, JobStatus.FAILED, "cancelled", CANCELLED)
+
+
+@fate()
+def test_cancelled_while_it_reports(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue("reports")
+    shared.gates.read(f"pid:{job.id}")
+    shared.strikes()
+    shared.service.cancel(job.id, job.user_id)
+    lands(shared, job, JobStatus.FAILED, "cancelled", CANCELLED)
+    assert shared.gates.read(f"heard:{job.id}") == "JobCancelled"
+
+
+@fate()
+def test_cancelled_while_it_says_nothing(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue("waits")
+    shared.running(job)
+    shared.strikes()
+    shared.service.cancel(job.id, job.user_id)
+    landed = lands(shared, job, JobStatus.FAILED, "cancelled", CANCELLED)
+    assert_the_late_body_is_fenced_out(shared, landed)
+
+
+@fate()
+def test_revoked_before_its_start(shared: FateSite, lands: Lands) -> None:
+    job = shared.store("waits")
+    shared.revoke(job)
+    shared.strikes()
+    shared.jobs.publish(job)
+    lands(shared, job, JobStatus.FAILED, "cancelled", CANCELLED)
+    assert shared.runs(job) == []
+
+
+@fate(*PREFORK, why=TERMINATES)
+def test_revoked_while_it_runs(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue("waits")
+    shared.running(job)
+    shared.strikes()
+    shared.app.control.revoke(str(job.id), terminate=True)
+    lands(shared, job, JobStatus.FAILED, "cancelled", CANCELLED)
+
+
+def assert_the_late_body_is_fenced_out(site: FateSite, landed: Job) -> None:
+    """On prefork it was terminated; elsewhere it goes on, and what it returns is refused."""
+    site.let(landed)
+    if not site.has_children:
+        eventually(lambda: "stale_write" in site.events(landed), "a refused landing")
+    again = site.landed(landed)
+    assert (again.completed_at, again.result) == (landed.completed_at, None)

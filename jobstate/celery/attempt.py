@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TypeVar
 from uuid import UUID
 
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
-from jobstate import attempts
+from jobstate import attempts, sweeping
 from jobstate.attempts import Hold, Landing
 from jobstate.celery import outcome
 from jobstate.celery.publish import Message
@@ -62,6 +63,8 @@ class Attempt:
         self.ended = False
         self.retry_error: BaseException | None = None
         self.exhausted_by: BaseException | None = None
+        self.assets = 0
+        """How many files the attempt has linked."""
         self._followups = followups
         self._cancelled = False
         self._doubts = 0
@@ -174,7 +177,18 @@ class Attempt:
         """Land what left the body as an exception; return whether this attempt did."""
         exhausted = error is self.exhausted_by
         landing = outcome.failure(error, self.runtime.settings, retries_exhausted=exhausted)
+        if landing.error_code == ErrorCode.TIME_LIMIT and self.job.keep_partial and self._kept():
+            landing = replace(landing, status=JobStatus.PARTIAL)
         return self.land(landing, followups=self._followups)
+
+    def give_up(self) -> None:
+        """Leave the job to its policy: it runs again, or failed with its worker."""
+        if not self._items_written():
+            return
+        job = self._insist(sweeping.rescue(self.hold))
+        self.grip = Grip.RELEASED if job is not None else Grip.LOST
+        if job is not None and (job.followups_pending or not job.is_terminal):
+            self.runtime.publish_committed(job.id)
 
     def land(self, landing: Landing, *, followups: bool = False) -> bool:
         """Land the job, waiting for the database if need be; return whether this attempt did."""
@@ -264,6 +278,9 @@ class Attempt:
         if not self.release(message=message, queue=queue, eta=eta, retries=retries):
             raise LeaseLost(self.job.id, self.hold.attempt)
         self.runtime.publish(self.job.id, self.hold.attempt, message, eta=eta, expires=expires)
+
+    def _kept(self) -> bool:
+        return self.items.counts.succeeded > 0 or self.assets > 0
 
     def _items_written(self) -> bool:
         """Write the last items; say whether the job is still held."""

@@ -145,6 +145,7 @@ class CurrentJob:
         )
         if asset is None:
             raise LeaseLost(hold.job_id, hold.attempt)
+        self._attempt.assets += 1
         return asset
 
     def check(self) -> None:

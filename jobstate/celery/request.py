@@ -38,9 +38,8 @@ class JobRequest(Request):  # type: ignore[misc]  # Celery ships no types
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's
         """Have the job fail at its hard limit; a cold shutdown ends its runs this way too."""
         if not soft:
-            self._hand_over(
-                ErrorCode.WORKER_LOST if state.should_terminate else ErrorCode.TIME_LIMIT
-            )
+            shutting_down = state.should_terminate not in (None, False)
+            self._hand_over(ErrorCode.WORKER_LOST if shutting_down else ErrorCode.TIME_LIMIT)
         super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:

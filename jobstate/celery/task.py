@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +16,7 @@ from celery.result import AsyncResult
 from jobstate.attempts import Policy
 from jobstate.celery import delegation
 from jobstate.celery.attempt import Attempt, Grip, current_attempt
+from jobstate.celery.body import run_body
 from jobstate.celery.current import CurrentJob, current_job
 from jobstate.celery.enqueue import Call, moment_of, new_job, owner_of, queue_of, submit
 from jobstate.celery.publish import OWNER, TICKET, Message, freeze_callbacks
@@ -107,7 +109,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         attempt.begin()
         if attempt.grip is Grip.LANDED:
             return _as_landed(attempt.job)
-        return self._run_body(attempt, args, kwargs)
+        return run_body(attempt, partial(self.run, *args, **kwargs))
 
     def enqueue(self, *args: Any, user_id: object, connection: object = None, **kwargs: Any) -> Job:
         """Create a queued job that calls the task with these arguments, and publish it.
@@ -251,23 +253,6 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             raise LeaseLost(attempt.job.id, attempt.hold.attempt)
         attempt.runtime.publish_committed(attempt.job.id)
         raise Ignore("Replaced by other tasks.")
-
-    def _run_body(self, attempt: Attempt, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        try:
-            return attempt.succeed(self.run(*args, **kwargs))
-        except LeaseLost as error:
-            raise Ignore(str(error)) from error
-        except (Ignore, Reject, Retry):
-            raise
-        except Exception as error:
-            if attempt.fail(error):
-                raise
-            raise Ignore(f"Job {attempt.job.id} is no longer this attempt's.") from None
-        except BaseException as error:
-            # In a pool process the main process will know why, and lands the job.
-            if not attempt.runtime.seat.in_pool_process:
-                attempt.fail(error)
-            raise
 
     def _run_again(
         self,

@@ -962,12 +962,13 @@ select
         when status = 'processing' then 'publish'
         -- A worker whose clock is behind sits on what it got before the time.
         when published_at < eta then 'publish'
-        -- ... and evidence of loss: a job that was published later has started.
+        -- ... and evidence of loss: a job that was published later has started. It may have started
+        -- before its publication was noted.
         when exists (
             select from {schema}.jobs as other
             where other.worker_id is not null
                 and other.queue = looked_at.queue
-                and other.published_at > looked_at.published_at
+                and greatest(other.created_at, other.published_at) > looked_at.published_at
         ) then case when publishes >= 10 then 'undelivered' else 'publish' end
         when published_at + make_interval(secs => cast(:republish_after as double precision))
             * power(2, least(publishes, 10) - 1) <= clock_timestamp() then 'publish'

@@ -46,9 +46,9 @@ def note(kind: str, job: jobstate.CurrentJob) -> None:
 
 
 def work(self: jobstate.JobTask, kind: str) -> int:
-    """Run for up to a second, and report."""
+    """Run for up to half a second, and report."""
     note(kind, self.job)
-    for _ in self.job.track(range(random.randint(1, 20))):  # noqa: S311 - a length, no secret
+    for _ in self.job.track(range(random.randint(1, 8))):  # noqa: S311 - a length, no secret
         time.sleep(0.05)
     return self.job.attempt
 

@@ -1,5 +1,7 @@
 """Tasks that only the fates need. Real workers import this module."""
 
+import threading
+
 from celery import shared_task
 
 from jobstate import JobTask
@@ -16,3 +18,10 @@ def ends_its_process_late(self: JobTask, how: str) -> int:
 @shared_task(base=JobTask, acks_late=True)
 def runs_out_of_memory_late() -> None:
     runs_out_of_memory.run()
+
+
+@shared_task(base=JobTask, bind=True, soft_time_limit=0.5, job_keep_partial=True)
+def keeps_what_it_has_done(self: JobTask) -> None:
+    with self.job.item("first"):
+        pass
+    threading.Event().wait()

@@ -8,14 +8,8 @@ from tests.worker.process import eventually
 TOO_LONG = "The job ran longer than its time limit."
 CANCELLED = "The job was cancelled."
 SOFT = "Celery enforces soft limits on prefork alone; elsewhere a deadline ends the job."
-HARD = (
-    "On threads and solo, Celery enforces no limits; on gevent, one is an exception in the body "
-    "like any other. A deadline ends the job everywhere."
-)
-TERMINATES = (
-    "On threads and solo, Celery terminates nothing; on gevent, that is an exception in the body "
-    "like any other. `cancel` ends the job everywhere."
-)
+HARD = "On threads and solo, Celery enforces no limits; a deadline ends the job everywhere."
+TERMINATES = "On threads and solo, Celery terminates nothing; `cancel` ends the job everywhere."
 
 
 @fate(*PREFORK, why=SOFT)
@@ -23,7 +17,18 @@ def test_soft_time_limit(shared: FateSite, lands: Lands) -> None:
     lands(shared, shared.enqueue("is_too_slow"), JobStatus.FAILED, "time_limit", TOO_LONG)
 
 
-@fate(*PREFORK, why=HARD)
+@fate(*PREFORK, why=SOFT)
+def test_soft_time_limit_keeping_what_was_done(shared: FateSite, lands: Lands) -> None:
+    """Its callbacks are told, and not its errbacks."""
+    callback, errback = shared.task("adds").si(1), shared.task("is_told").si()
+    called, told = callback.freeze().id, errback.freeze().id
+    job = shared.enqueue_with("keeps_what_it_has_done", link=callback, link_error=errback)
+    lands(shared, job, JobStatus.PARTIAL, "time_limit", TOO_LONG)
+    shared.completed(called)
+    assert shared.is_unknown(told)
+
+
+@fate(*PREFORK, "gevent", why=HARD)
 def test_hard_time_limit(shared: FateSite, lands: Lands) -> None:
     lands(shared, shared.enqueue("is_far_too_slow"), JobStatus.FAILED, "time_limit", TOO_LONG)
 
@@ -86,7 +91,7 @@ def test_revoked_before_its_start(shared: FateSite, lands: Lands) -> None:
     assert shared.runs(job) == []
 
 
-@fate(*PREFORK, why=TERMINATES)
+@fate(*PREFORK, "gevent", why=TERMINATES)
 def test_revoked_while_it_runs(shared: FateSite, lands: Lands) -> None:
     job = shared.enqueue("waits")
     shared.running(job)

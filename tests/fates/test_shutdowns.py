@@ -13,8 +13,7 @@ from tests.fates.site import FateSite, Lands
 from tests.fates.test_workers import Struck, failed_once, ran_again
 from tests.worker.process import WorkerProcess
 
-SOFT = "On solo, the end of a soft shutdown is an exception in the body like any other."
-COLD = "On solo and gevent, a cold shutdown is an exception in the body like any other."
+SOFT = "On solo the thread of the body itself waits, so that a soft shutdown ends like a cold one."
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ def too_short(column: str, open_fates: OpenFates) -> Iterator[Struck]:
     with open_fates(column, worker_soft_shutdown_timeout=0.5) as site:
         late, early = site.run("waits_late", "waits")
         shut_down(site, lambda worker: worker.send(signal.SIGQUIT))
-        yield ended(Struck(site, late, early), "does not implement kill_job")
+        yield ended_at_once(Struck(site, late, early))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def cold(column: str, open_fates: OpenFates) -> Iterator[Struck]:
     with open_fates(column) as site:
         late, early = site.run("waits_late", "waits")
         shut_down(site, lambda worker: worker.send(signal.SIGQUIT))
-        yield ended(Struck(site, late, early), "does not implement kill_job")
+        yield ended_at_once(Struck(site, late, early))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,8 @@ def terminated(column: str, open_fates: OpenFates) -> Iterator[Struck]:
     with open_fates(column) as site:
         late, early = site.run("waits_late", "waits")
         shut_down(site, lambda worker: os.killpg(worker.pid, signal.SIGTERM))
-        yield ended(Struck(site, late, early), "Warm shutdown")
+        struck = Struck(site, late, early)
+        yield gone(struck) if site.has_children else finished_after(struck, "Warm shutdown")
 
 
 @fate()
@@ -86,46 +86,50 @@ def test_soft_shutdown_late(soft: Struck, lands: Lands) -> None:
     assert lands(soft.site, soft.late, JobStatus.COMPLETED).attempt == 1
 
 
-@fate(*PREFORK, "threads", why=COLD)
+@fate()
 def test_soft_shutdown_too_short(too_short: Struck, lands: Lands) -> None:
-    early(too_short, lands)
+    early(too_short, lands, ended=ends_bodies(too_short))
 
 
-@fate(*PREFORK, "threads", why=COLD)
+@fate()
 def test_soft_shutdown_too_short_late(too_short: Struck, lands: Lands) -> None:
-    late(too_short, lands)
+    late(too_short, lands, ended=ends_bodies(too_short))
 
 
-@fate(*PREFORK, "threads", why=COLD)
+@fate()
 def test_cold_shutdown(cold: Struck, lands: Lands) -> None:
-    early(cold, lands)
+    early(cold, lands, ended=ends_bodies(cold))
 
 
-@fate(*PREFORK, "threads", why=COLD)
+@fate()
 def test_cold_shutdown_late(cold: Struck, lands: Lands) -> None:
-    late(cold, lands)
+    late(cold, lands, ended=ends_bodies(cold))
 
 
 @fate()
 def test_terminated_with_its_group(terminated: Struck, lands: Lands) -> None:
-    early(terminated, lands)
+    early(terminated, lands, ended=terminated.site.has_children)
 
 
 @fate()
 def test_terminated_with_its_group_late(terminated: Struck, lands: Lands) -> None:
-    late(terminated, lands)
+    late(terminated, lands, ended=terminated.site.has_children)
 
 
-def early(struck: Struck, lands: Lands) -> None:
-    """Only a child can be ended; the body of a thread ends by itself."""
-    if struck.site.has_children:
+def ends_bodies(struck: Struck) -> bool:
+    """Tell whether a cold shutdown does: only the body of a thread has to end by itself."""
+    return struck.site.pool != "threads"
+
+
+def early(struck: Struck, lands: Lands, *, ended: bool) -> None:
+    if ended:
         failed_once(struck, lands)
     else:
         assert lands(struck.site, struck.early, JobStatus.COMPLETED).attempt == 1
 
 
-def late(struck: Struck, lands: Lands) -> None:
-    if struck.site.has_children:
+def late(struck: Struck, lands: Lands, *, ended: bool) -> None:
+    if ended:
         ran_again(struck, lands)
     else:
         assert lands(struck.site, struck.late, JobStatus.COMPLETED).attempt == 1
@@ -147,10 +151,14 @@ def finished(struck: Struck) -> Struck:
     return struck
 
 
-def ended(struck: Struck, said: str) -> Struck:
-    """A body in a child has ended with it; let another one end once its worker has said so."""
-    if struck.site.has_children:
+def ended_at_once(struck: Struck) -> Struck:
+    if ends_bodies(struck):
         return gone(struck)
+    return finished_after(struck, "does not implement kill_job")
+
+
+def finished_after(struck: Struck, said: str) -> Struck:
+    """Let the bodies end once their workers have said so."""
     for worker in struck.site.workers:
         worker.says(said)
     return finished(struck)

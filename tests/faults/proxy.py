@@ -105,8 +105,12 @@ class Proxy:
             connection.reset()
             return
         if not connection.swallowing:
-            host, port = self._parts.hostname, self._parts.port or 5432
-            server, connection.to_server = await asyncio.open_connection(host, port)
+            host, port = self._parts.hostname, self._parts.port
+            try:
+                server, connection.to_server = await asyncio.open_connection(host, port)
+            except OSError:  # The server is down: so is the link.
+                connection.reset()
+                return
             connection.answers = asyncio.create_task(self._answer(server, connection))
         while data := await _read(client):
             await asyncio.sleep(self._pause)

@@ -12,6 +12,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
+	$(BIN)/coverage report --format=total --fail-under=95
 
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos --write

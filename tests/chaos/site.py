@@ -17,7 +17,7 @@ import psutil
 from jobstate import JobService, JobStateError, Settings
 from jobstate.embedded import Postgres, Redis
 from jobstate.store.migrations import apply
-from tests.faults.proxy import Link, Proxy
+from tests.proxy import Link, Proxy
 
 WORKERS = 2
 

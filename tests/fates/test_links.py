@@ -9,7 +9,7 @@ from jobstate import Job, JobStatus
 from tests.fates.conftest import OpenFates
 from tests.fates.fate import fate
 from tests.fates.site import FateSite, Lands
-from tests.proxy import Proxy
+from tests.proxy import Link, Proxy
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ def without_broker(column: str, open_fates: OpenFates) -> Iterator[Linked]:
     with open_fates(column) as site, Proxy(site.conf["broker_url"]) as link:
         late, early = site.run("waits_late", "waits", broker_url=link.url)
         site.strikes()
-        link.cut()
+        link.go_down(Link.CUT)
         if site.pool != "solo":  # Its only thread is busy with the body.
             for worker in site.workers:
                 worker.says("Connection to broker lost")
-        link.mend()
+        link.heal()
         site.let(early)
         site.completed(early)
         site.let(late)
@@ -45,12 +45,12 @@ def without_database(column: str, open_fates: OpenFates) -> Iterator[Linked]:
     with open_fates(column) as site, Proxy(site.conf["database_url"]) as link:
         late, early = site.run("waits_late", "waits", database_url=link.url)
         site.strikes()
-        link.cut()
+        link.go_down(Link.CUT)
         for job in (late, early):
             site.let(job)
         for worker, job in zip(site.workers * 2, (late, early), strict=False):
             worker.says(f"Job {job.id} waits", "to be written")
-        link.mend()
+        link.heal()
         yield Linked(site, late, early)
         kill_all(site)
 

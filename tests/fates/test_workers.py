@@ -11,7 +11,7 @@ from jobstate import Job, JobStatus
 from tests.fates.conftest import OpenFates
 from tests.fates.fate import fate
 from tests.fates.site import LOST, FateSite, Lands
-from tests.proxy import Proxy
+from tests.proxy import Link, Proxy
 from tests.worker.process import WorkerProcess, eventually
 
 
@@ -66,12 +66,12 @@ def cut_off(column: str, open_fates: OpenFates) -> Iterator[Struck]:
         zombies = list(site.workers)
         site.strikes()
         for link in (database, broker):
-            link.freeze()
+            link.go_down(Link.FROZEN)
         try:
             struck = rescued(site, late, early)
         finally:
             for link in (database, broker):
-                link.thaw()
+                link.heal()
         returning(struck, zombies)
         yield struck
 

@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from jobstate import AsyncJobService, JobNotFound, JobService, Settings, StoreUnavailable
-from tests.faults.proxy import Link, Proxy
 from tests.faults.site import FaultySite
+from tests.proxy import Link, Proxy
 from tests.worker.conftest import new_database
 
 THE_TAKE = b"exists (select from lease)"

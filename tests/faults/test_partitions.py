@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.faults.proxy import Link, Proxy
 from tests.faults.site import FaultySite
+from tests.proxy import Link, Proxy
 from tests.worker.process import eventually
 
 

@@ -1,6 +1,7 @@
 """One attempt at a job: its verbs, from the take to the landing or the release."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -61,6 +62,7 @@ class Attempt:
         self.hold = hold
         self.grip = grip
         self.ended = False
+        self.runner = threading.get_ident()
         self.retry_error: BaseException | None = None
         self.exhausted_by: BaseException | None = None
         self.assets = 0
@@ -356,4 +358,6 @@ def running_attempt(job_id: UUID) -> Attempt | None:
 def is_running(hold: Hold) -> bool:
     """Tell whether this process still runs an attempt."""
     attempt = _claimed.get(hold)
+    if attempt is not None and attempt.ended:
+        del _claimed[hold]
     return attempt is not None and not attempt.ended

@@ -1,5 +1,6 @@
 """One delivery of a job, as the worker's main process sees it: what ends its run from outside."""
 
+import os
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
@@ -8,6 +9,7 @@ from celery.worker import state
 from celery.worker.request import Request
 from kombu.utils.objects import cached_property
 
+from jobstate.celery.attempt import running_attempt
 from jobstate.celery.handover import LostRun
 from jobstate.celery.runtime import installed
 from jobstate.errors import JobNotFound
@@ -71,4 +73,10 @@ class JobRequest(Request):  # type: ignore[misc]  # Celery ships no types
             job_id = job_id_of(self.id)
         except JobNotFound:
             return
-        runtime.keeper.hand_over(LostRun(job_id, self.worker_pid, code))
+        pid = self.worker_pid
+        if (attempt := running_attempt(job_id)) is not None:
+            # The pool runs bodies in this process. Gevent's gives its greenlet for a pid.
+            if pid not in (os.getpid(), attempt.runner):
+                return
+            pid = os.getpid()
+        runtime.keeper.hand_over(LostRun(job_id, pid, code))

@@ -18,6 +18,7 @@ from jobstate.errors import (
     NotRetryable,
     OwnerRequired,
     SchemaMismatch,
+    StoreRefused,
     StoreUnavailable,
 )
 from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Partial, Stats
@@ -61,6 +62,7 @@ __all__ = [
     "SchemaMismatch",
     "Settings",
     "Stats",
+    "StoreRefused",
     "StoreUnavailable",
     "current_job",
     "install",

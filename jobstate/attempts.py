@@ -161,21 +161,6 @@ def release(
     return Operation("release", params, read_answer(hold.job_id))
 
 
-def give_back(hold: Hold) -> Operation[tuple[bool, Job]]:
-    """Release a job whose body was never begun. Refused: the job as it is."""
-    return release(
-        hold,
-        message=None,
-        task_name=None,
-        queue=None,
-        retries=None,
-        when={"eta": None, "countdown": None},
-        publish_grace=0.0,
-        error_code=None,
-        detail="{}",
-    )
-
-
 def report_progress(hold: Hold, report: Report) -> Operation[bool | None]:
     """Write progress. True: the job is to be cancelled. None: it is held no more."""
     return Operation("report_progress", {**hold.params(), **report.params()}, _first_value)

@@ -131,6 +131,13 @@ class StoreUnavailable(JobStateError):  # noqa: N818 - a name of the public API
     """The database could not be reached or did not answer in time; nothing is known to be lost."""
 
 
+class StoreRefused(StoreUnavailable):
+    """The database refuses a statement for a reason of its own, such as somebody's trigger.
+
+    Like an outage it may pass, but it may concern one job alone.
+    """
+
+
 class SchemaMismatch(JobStateError):  # noqa: N818 - a name of the public API
     """The database's schema is missing, or does not fit this version of jobstate."""
 

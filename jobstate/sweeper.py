@@ -12,7 +12,7 @@ from uuid import UUID
 
 from jobstate import sweeping
 from jobstate.attempts import Hold, clear_followups, ending
-from jobstate.errors import StoreUnavailable
+from jobstate.errors import StoreRefused, StoreUnavailable
 from jobstate.operations import about
 from jobstate.records import Job, SweepReport
 from jobstate.settings import Settings
@@ -36,6 +36,7 @@ _REASONS = {
     Finding.NO_PROGRESS: ErrorCode.NO_PROGRESS,
     Finding.EXPIRED: ErrorCode.EXPIRED,
     Finding.DELEGATE_LOST: ErrorCode.WORKER_LOST,
+    Finding.ORPHANED: ErrorCode.WORKER_LOST,
 }
 
 
@@ -143,7 +144,7 @@ class Sweeper:
                 counts["published"] += self._publish(due.job_id)
             case Finding.ABANDONED:
                 logger.error(
-                    "The callbacks of job %s were not dispatched: no worker did in ten tries.",
+                    "The callbacks of job %s were not dispatched: no worker did in a week.",
                     due.job_id,
                 )
                 self._store.run(clear_followups(due.job_id))
@@ -175,7 +176,7 @@ class Sweeper:
         """Deal with one job; one that cannot be judged must not keep the others from it."""
         try:
             action(what, counts)
-        except StoreUnavailable:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, StoreUnavailable) and not isinstance(error, StoreRefused):
+                raise
             logger.exception("Job %s could not be swept.", what.job_id)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from jobstate.attempts import Hold, ending
+from jobstate.errors import StoreUnavailable
 from jobstate.operations import log_transition
 from jobstate.records import Job, Worker
 from jobstate.settings import Settings
@@ -24,6 +25,7 @@ class Finding(StrEnum):
     UNDELIVERED = "undelivered"
     DELEGATE_FAILED = "delegate_failed"
     DELEGATE_LOST = "delegate_lost"
+    ORPHANED = "orphaned"
     ABANDONED = "abandoned"
     WAIT = "wait"
 
@@ -88,6 +90,12 @@ def held_by_the_dead(limit: int, tried: Collection[UUID] = ()) -> Operation[list
 def ended_among(job_ids: list[UUID]) -> Operation[set[UUID]]:
     """List which of these jobs were ended while somebody still ran them."""
     return Operation("ended_among", {"ids": job_ids}, lambda rows: {job_id for (job_id,) in rows})
+
+
+def delivered(messages: Mapping[UUID, int]) -> Operation[None]:
+    """Note that the messages of these jobs, with these tickets, wait in a worker that lives."""
+    params = {"ids": list(messages), "tickets": list(messages.values())}
+    return Operation("delivered", params, _nothing)
 
 
 def see(settings: Settings) -> Operation[float]:
@@ -155,6 +163,21 @@ def end_unheld(
     begun = yield begin
     at = attempt if begun is None else begun
     job: Job | None = yield Operation("end_unheld", {"id": job_id, "attempt": at, **columns}, _done)
+    return job
+
+
+def insist_end_unheld(
+    job_id: UUID, attempt: int, columns: Mapping[str, object]
+) -> Script[Job | None]:
+    """Do the same for who will not be asked again. None: there is nothing to end.
+
+    Raises:
+        StoreUnavailable: Somebody has the job locked just now.
+    """
+    job = yield from end_unheld(job_id, attempt, columns)
+    waits = Operation("waits", {"id": job_id, "attempt": attempt}, bool)
+    if job is None and (yield waits):
+        raise StoreUnavailable(f"Job {job_id} is locked by somebody just now. Try again.")
     return job
 
 

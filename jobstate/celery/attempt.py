@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
@@ -16,16 +15,11 @@ from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from jobstate import attempts, sweeping
 from jobstate.attempts import Hold, Landing
 from jobstate.celery import outcome
+from jobstate.celery.patience import insist
 from jobstate.celery.publish import Message
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import When, moment
-from jobstate.errors import (
-    ConfigurationError,
-    JobCancelled,
-    LeaseLost,
-    SchemaMismatch,
-    StoreUnavailable,
-)
+from jobstate.errors import JobCancelled, LeaseLost, StoreUnavailable
 from jobstate.items import ItemLedger, Outcome
 from jobstate.operations import about
 from jobstate.progress import Progress, Report
@@ -33,7 +27,6 @@ from jobstate.records import Job, Partial
 from jobstate.states import ErrorCode, JobStatus
 from jobstate.store import Operation
 from jobstate.values import to_json
-from jobstate.waiting import backoff
 
 T = TypeVar("T")
 
@@ -105,6 +98,10 @@ class Attempt:
             if not held:
                 del _claimed[self.hold]
         return held
+
+    def is_at(self, task_id: str) -> bool:
+        """Tell whether this is an attempt at the job of this id."""
+        return str(self.job.id) == task_id
 
     def begin(self) -> None:
         """Make this the current attempt, until `end`."""
@@ -297,26 +294,10 @@ class Attempt:
         return self._wait_for(lambda: self._run(operation))
 
     def _wait_for(self, call: Callable[[], T]) -> T:
-        """Call until the database does it: only Celery's limits and a shutdown end the wait.
+        return insist(call, self.job.id, self._doubt)
 
-        One that refuses is mended by somebody, like one that is away: its tables are migrated, or
-        its rights granted.
-        """
-        pauses = backoff()
-        while True:
-            try:
-                return call()
-            except (ConfigurationError, SchemaMismatch, StoreUnavailable) as error:
-                self._doubts += 1
-                pause = next(pauses)
-                logger.warning(
-                    "Job %s waits %.1f s to be written: %s",
-                    self.job.id,
-                    pause,
-                    error,
-                    extra=about(self.job),
-                )
-                time.sleep(pause)
+    def _doubt(self) -> None:
+        self._doubts += 1
 
     def _run(self, operation: Operation[T]) -> T:
         return self.runtime.service.store.run(operation)

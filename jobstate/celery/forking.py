@@ -16,7 +16,7 @@ from jobstate.store import Operation, Store, Transaction
 
 T = TypeVar("T")
 
-_PATIENCE = 1.0
+_PATIENCE = 0.2
 """How long a fork waits for each thread, in seconds. One that takes longer waits for a server, and
 holds none of these locks meanwhile."""
 

@@ -9,8 +9,10 @@ from uuid import UUID
 from jobstate import attempts, sweeping
 from jobstate.attempts import Hold
 from jobstate.celery.attempt import is_running
+from jobstate.celery.bench import Bench
+from jobstate.errors import StoreUnavailable
 from jobstate.states import ErrorCode
-from jobstate.store import Store
+from jobstate.store import Operation, Store
 from jobstate.sweeper import Sweeper
 
 
@@ -22,10 +24,15 @@ class Desk:
     sweeper: Sweeper
     worker_id: UUID
     lost_grace: float
+    bench: Bench
 
 
 class HandedOver(Protocol):
     """Something that happened to a job outside of its body."""
+
+    @property
+    def job_id(self) -> UUID:
+        """The job."""
 
     def settle(self, desk: Desk) -> None:
         """Do what follows from it, unless what the handler knew is no longer so."""
@@ -50,9 +57,14 @@ class LostRun:
                 continue
             hold = Hold(job_id, attempt, desk.worker_id)
             if self.code is not ErrorCode.WORKER_LOST:
-                desk.store.run(sweeping.end_held(hold, self.code))
-            elif is_gone(hold, pid):
+                self._end(desk, hold)
+            elif is_gone(hold, pid, desk.bench):
                 desk.sweeper.rescue(hold)
+
+    def _end(self, desk: Desk, hold: Hold) -> None:
+        ended = desk.store.run(sweeping.end_held(hold, self.code))
+        if ended is None and desk.store.run(attempts.check_held(hold)) is not None:
+            raise StoreUnavailable(f"Job {self.job_id} is locked by somebody just now. Try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class UnstartedRun:
 
     def settle_in(self, store: Store) -> None:
         """The same, away from the keeper."""
-        store.run_all(sweeping.end_unheld(self.job_id, self.ticket, self.ending))
+        store.run_all(sweeping.insist_end_unheld(self.job_id, self.ticket, self.ending))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +111,23 @@ class LostMessage:
 
     def settle(self, desk: Desk) -> None:
         """Have the message published again."""
-        desk.store.run(attempts.put_back(self.job_id, self.ticket, self.code, desk.lost_grace))
+        desk.store.run(self.putting_back(desk.lost_grace))
+
+    def putting_back(self, grace: float) -> Operation[None]:
+        """Return what has it published again, after a pause."""
+        return attempts.put_back(self.job_id, self.ticket, self.code, grace)
 
 
-def is_gone(hold: Hold, pid: int) -> bool:
-    """Tell whether a process of this worker no longer runs this attempt."""
+def is_gone(hold: Hold, pid: int, bench: Bench) -> bool:
+    """Tell whether a process of this worker does not run this attempt, or not any more."""
     if pid == os.getpid():
         return not is_running(hold)
     try:
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
             os.kill(pid, 0)
-            return False
         # Leaves the child to be collected by the pool.
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        elif os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return True
     except (ChildProcessError, ProcessLookupError):
         return True
+    return not bench.runs(pid, hold.job_id)

@@ -14,16 +14,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
+from weakref import WeakSet
 
 from celery import bootsteps
 from celery.concurrency.prefork import TaskPool
 from celery.worker.request import Request
-from celery.worker.state import active_requests
+from celery.worker.state import active_requests, reserved_requests
 
 from jobstate import sweeping
 from jobstate.attempts import Hold
 from jobstate.celery.forking import KeeperStore
 from jobstate.celery.handover import Desk, HandedOver, is_gone
+from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime, installed
 from jobstate.celery.task import JobTask
 from jobstate.errors import JobNotFound, JobStateError, StoreUnavailable
@@ -135,6 +137,7 @@ class Keeper:
             (self._answer_for_jobs, min(self._settings.lost_grace, self._settings.heartbeat)),
             (self._sweeper.sweep, self._settings.sweep_interval),
             (self._end_runs, self._settings.sweep_interval),
+            (self._tell_what_waits, self._settings.sweep_interval),
         ]
         due_at = [0.0 for _ in duties]
         while not self._ending.is_set():
@@ -168,7 +171,7 @@ class Keeper:
         while self._handed_over and worker_id is not None:
             event = self._handed_over[0]
             try:
-                event.settle(Desk(self._store, self._sweeper, worker_id, self._settings.lost_grace))
+                event.settle(self._desk(worker_id))
             except StoreUnavailable:
                 # The next one may fare better, and must not wait for this one.
                 self._handed_over.rotate(-1)
@@ -177,12 +180,21 @@ class Keeper:
                 logger.exception("The keeper could not settle %s.", event)
             self._handed_over.popleft()
 
+    def _desk(self, worker_id: UUID) -> Desk:
+        grace, bench = self._settings.lost_grace, self._runtime.bench
+        return Desk(self._store, self._sweeper, worker_id, grace, bench)
+
     def _answer_for_jobs(self) -> None:
         """Rescue jobs that this worker holds but none of its processes runs, seen twice."""
         if (worker_id := self._runtime.seat.worker_id) is None:
             return
-        held = self._store.run(sweeping.held_by(worker_id))
-        gone = {key for key, pid in held.items() if is_gone(Hold(*key, worker_id), pid)}
+        held, bench = self._store.run(sweeping.held_by(worker_id)), self._runtime.bench
+        told = {event.job_id for event in list(self._handed_over)}
+        gone = {
+            key
+            for key, pid in held.items()
+            if key[0] not in told and is_gone(Hold(*key, worker_id), pid, bench)
+        }
         now = time.monotonic()
         self._suspects = {key: self._suspects.get(key, now) for key in gone}
         for (job_id, attempt), first_seen in self._suspects.items():
@@ -211,20 +223,39 @@ class Keeper:
         pool, hub = self._worker.pool, self._worker.hub
         if not isinstance(pool, TaskPool) or hub is None:
             return  # Elsewhere Celery cannot end a run; it is fenced out, and ends by itself.
-        active = _active_requests()
+        active = _jobs_among(active_requests)
         ended = self._store.run(sweeping.ended_among(list(active))) if active else set()
         for job_id in ended & self._overdue:
             logger.warning("The run of job %s is terminated: the job has landed.", job_id)
-            hub.call_soon(active[job_id].terminate, pool)
+            hub.call_soon(_terminate, active[job_id], pool)
         # Seen twice: a run that has just ended its job itself is still active for a moment.
         self._overdue = ended
 
+    def _tell_what_waits(self) -> None:
+        """Note which messages wait here: for a free process, or for their rate limit.
 
-def _active_requests() -> dict[UUID, Request]:
-    """Find the runs of jobs that Celery has in hand."""
+        But for those that wait for their time, because this worker's clock may be wrong.
+        """
+        waiting = {
+            job_id: request.request_dict.get(TICKET) or 0
+            for job_id, request in _jobs_among(reserved_requests).items()
+            if request.eta is None and request.time_start is None
+        }
+        if waiting:
+            self._store.run(sweeping.delivered(waiting))
+
+
+def _terminate(request: Request, pool: TaskPool) -> None:
+    # In Celery's own thread: the run may have ended, and its process may have another one.
+    if request in active_requests:
+        request.terminate(pool)
+
+
+def _jobs_among(requests: WeakSet[Request]) -> dict[UUID, Request]:
+    """Find the jobs among what Celery has in hand."""
     found = {}
     # A copy in one step: Celery's own thread adds to it, which iterating does not survive.
-    for request in (alive() for alive in active_requests.data.copy()):
+    for request in (alive() for alive in requests.data.copy()):  # type: ignore[attr-defined]
         if request is not None and isinstance(request.task, JobTask):
             with suppress(JobNotFound):
                 found[job_id_of(request.id)] = request

@@ -12,10 +12,15 @@ from uuid import UUID
 
 from celery import Celery, Task
 from celery.canvas import maybe_signature
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import ImproperlyConfigured, SoftTimeLimitExceeded
 from celery.utils.functional import maybe_list
 from kombu.connection import Connection
-from kombu.exceptions import EncodeError
+from kombu.exceptions import (
+    ContentDisallowed,
+    EncodeError,
+    OperationalError,
+    SerializerNotInstalled,
+)
 from kombu.pools import producers
 from kombu.utils import json as kombu_json
 
@@ -37,6 +42,22 @@ _TRANSIENT = frozenset(
 _IN_COLUMNS = frozenset({"countdown", "eta", "expires", "task_id"})
 _FOLLOWUPS = ("link", "link_error", "chain", "chord")
 _ERRBACKS = ("link_error", "chord")
+
+
+class BrokerDownError(Exception):
+    """The broker does not answer, for one message or for another."""
+
+
+_HOPELESS = (
+    ContentDisallowed,
+    EncodeError,
+    ImproperlyConfigured,
+    SerializerNotInstalled,
+    TypeError,
+    ValueError,
+)
+"""What is raised when a message can be published by nobody, whatever the broker does."""
+
 _ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
@@ -124,10 +145,14 @@ def freeze_callbacks(app: Celery, options: dict[str, Any], **inherited: object) 
 
 
 def send(app: Celery, job_id: UUID, call: Callable[..., object], timeout: float) -> bool:
-    """Call `call` with a producer; return whether the broker took it all, in `timeout` seconds.
+    """Call `call` with a producer; return whether it was all published, in `timeout` seconds.
 
-    A broker that is down is no error, nor is a result backend: the row has the message, and it is
+    What goes wrong in this process alone is no error: the row has the message, and it is
     published later.
+
+    Raises:
+        BrokerDownError: The broker did not take it in time.
+        InvalidValueError: No broker would ever take it.
     """
     try:
         with _producer(app, timeout) as producer:
@@ -137,14 +162,26 @@ def send(app: Celery, job_id: UUID, call: Callable[..., object], timeout: float)
     except Exception as error:
         if app.conf.task_always_eager:
             raise  # Nothing was published: this is the body's own exception.
+        if isinstance(error, _HOPELESS):
+            raise InvalidValueError(
+                f"Job {job_id} cannot be published: {error}. Its options contradict each other or "
+                "the app's configuration. Correct them."
+            ) from error
         logger.warning(
             "Job %s was not published: the broker did not take it (%s). Its row keeps the message.",
             job_id,
             error,
             extra={"job_id": str(job_id)},
         )
+        if isinstance(error, OperationalError | OSError):
+            raise BrokerDownError from error
         return False
     return True
+
+
+def ticket_of(request: Any) -> int:
+    """Return which attempt the message of a request follows."""
+    return (request.headers or {}).get(TICKET) or 0
 
 
 def bounded_connection(app: Celery, timeout: float) -> Connection:

@@ -9,17 +9,19 @@ from weakref import WeakKeyDictionary
 
 from celery import Celery
 
-from jobstate import attempts
+from jobstate import attempts, sweeping
 from jobstate.celery.beacon import BrokerBeacon
+from jobstate.celery.bench import Bench
 from jobstate.celery.circuit import Circuit
 from jobstate.celery.delegation import restored
-from jobstate.celery.publish import Message, send
+from jobstate.celery.publish import BrokerDownError, Message, send
 from jobstate.celery.seat import Seat
 from jobstate.creation import When
-from jobstate.errors import ConfigurationError, JobStateError
+from jobstate.errors import ConfigurationError, InvalidValueError, JobStateError
 from jobstate.records import Job
 from jobstate.service import JobService
 from jobstate.settings import Settings
+from jobstate.states import ErrorCode
 from jobstate.values import job_id_of
 
 logger = logging.getLogger("jobstate")
@@ -52,6 +54,7 @@ class Runtime:
             beacon=self.beacon,
         )
         self.seat = Seat()
+        self.bench = Bench()
         self.keeper: Keeping | None = None
         self._circuit = Circuit()
 
@@ -68,6 +71,9 @@ class Runtime:
 
         One that is to start later than in a minute is left to the sweeper, which publishes it when
         it is due: brokers deliver a message that waits in a worker again and again.
+
+        Raises:
+            InvalidValueError: No broker would ever take it; the job has failed.
         """
         if _is_far(eta):
             return False
@@ -86,9 +92,17 @@ class Runtime:
                 extra={"job_id": str(job_id)},
             )
             return False
-        if not send(self.app, job_id, call, self.settings.publish_timeout):
+        try:
+            if not send(self.app, job_id, call, self.settings.publish_timeout):
+                return False
+        except BrokerDownError:
             self._circuit.failed()
             return False
+        except InvalidValueError as error:
+            code = ErrorCode.NEVER_DELIVERED
+            ending = {"error_code": code, "error_message": str(error), "error_detail": None}
+            self.service.store.run_all(sweeping.end_unheld(job_id, ticket, ending))
+            raise
         self._circuit.worked()
         noted = attempts.note_published(job_id, ticket, self.settings.publish_grace)
         try:

@@ -26,9 +26,10 @@ from jobstate.celery import outcome
 from jobstate.celery.attempt import Attempt, Grip, current_attempt, running_attempt
 from jobstate.celery.delegation import delegated_by
 from jobstate.celery.handover import DelegateFailed, LostMessage, UnstartedRun
-from jobstate.celery.publish import TICKET
+from jobstate.celery.patience import insist
+from jobstate.celery.publish import TICKET, ticket_of
 from jobstate.celery.runtime import Runtime, installed
-from jobstate.celery.task import JobTask
+from jobstate.celery.task import CALLED, JobTask
 from jobstate.errors import InvalidValueError, JobNotFound
 from jobstate.states import ErrorCode
 from jobstate.values import job_id_of, to_json
@@ -92,11 +93,15 @@ def _on_internal_error(
 
 @_never_raising
 def _on_retry(sender: Any, request: Any, **_: Any) -> None:
-    """Release the job of an eager retry."""
+    """Release the job of an eager retry; land one whose body only said that it retries."""
     job_id = _job_of(sender, request.id)[1]
     attempt = None if job_id is None else _attempt_at(job_id)
-    if attempt is not None and attempt.grip is Grip.HELD:
+    if attempt is None or attempt.grip is not Grip.HELD:
+        return
+    if request.is_eager:
         attempt.release(retries=request.retries + 1)
+    else:
+        attempt.land(outcome.failed(ErrorCode.REJECTED), followups=True)
 
 
 @_never_raising
@@ -107,27 +112,33 @@ def _on_success(sender: Any, result: Any, **_: Any) -> None:
             _land_delegated(*delegated, sender.request, result)
         return
     attempt = current_attempt()
-    if attempt is not None and str(attempt.job.id) == sender.request.id:
+    if attempt is not None and attempt.is_at(sender.request.id):
         attempt.clear_followups(failed=False)
 
 
 @_never_raising
 def _on_postrun(sender: Any, task_id: str, retval: Any, state: str | None, **_: Any) -> None:
     """End the attempt; land or release what nothing before has."""
-    job_id = _job_of(sender, task_id)[1]
-    if job_id is None or (attempt := _attempt_at(job_id)) is None:
+    runtime, job_id = _job_of(sender, task_id)
+    if runtime is None or job_id is None:
         return
+    attempt, request = _attempt_at(job_id), sender.request
+    # An eager call has no broker that could bring the job again.
+    requeue = isinstance(retval, Reject) and retval.requeue and not request.is_eager
     try:
-        if attempt.grip is Grip.HELD and state in ("IGNORED", "REJECTED"):
-            # An eager call has no broker that could bring the job again.
-            requeue = isinstance(retval, Reject) and retval.requeue
-            if requeue and not sender.request.is_eager:
+        if attempt is not None and attempt.grip is Grip.HELD and state in _GIVEN_UP:
+            if requeue:
                 attempt.release()
                 attempt.runtime.publish_stored(job_id)
             else:
                 attempt.land(outcome.failed(ErrorCode.REJECTED), followups=True)
+        elif not hasattr(request, CALLED):
+            _see_to_uncalled(runtime, job_id, request, state, requeue=requeue)
     finally:
-        attempt.end()
+        if attempt is not None:
+            attempt.end()
+        if not request.is_eager:
+            runtime.bench.rise()
 
 
 @_never_raising
@@ -142,10 +153,10 @@ def _on_revoked(sender: Any, request: Any, **how: Any) -> None:
         return  # The request has handed it over.
     if how["expired"]:
         # By this worker's clock; the sweeper asks the database's.
-        runtime.keeper.hand_over(LostMessage(job_id, _ticket(request)))
+        runtime.keeper.hand_over(LostMessage(job_id, ticket_of(request)))
     else:
         ending = attempts.ending(ErrorCode.CANCELLED)
-        runtime.keeper.hand_over(UnstartedRun(job_id, _ticket(request), ending))
+        runtime.keeper.hand_over(UnstartedRun(job_id, ticket_of(request), ending))
 
 
 @_never_raising
@@ -165,6 +176,14 @@ def _on_unknown(sender: Any, message: Any, name: str, id: str, **_: Any) -> None
     lost = LostMessage(job_id_of(id), ticket, ErrorCode.UNKNOWN_TASK)
     runtime.keeper.hand_over(lost)
 
+
+_UNCALLED = (
+    "The task ran past its job: its class has a __call__ that does not call super().__call__(). "
+    "Call that instead of self.run()."
+)
+
+_GIVEN_UP = ("IGNORED", "REJECTED")
+"""Celery's states of a task whose body, or a hook before it, raised Ignore or Reject."""
 
 _HANDLERS: dict[str, Handler] = {
     "task_failure": _on_failure,
@@ -192,7 +211,8 @@ def _land_delegated(
     except InvalidValueError as error:
         _fail_delegated(runtime, job_id, ticket, request, error)
     else:
-        runtime.service.store.run(attempts.land_delegated(job_id, ticket, stored))
+        landing = attempts.land_delegated(job_id, ticket, stored)
+        insist(lambda: runtime.service.store.run(landing), job_id)
 
 
 def _fail_delegated(
@@ -206,14 +226,26 @@ def _landing_of(runtime: Runtime, error: BaseException) -> Landing:
     return outcome.failure(error, runtime.settings, retries_exhausted=False)
 
 
-def _ticket(request: Any) -> int:
-    return (request.headers or {}).get(TICKET) or 0
-
-
 def _land_unstarted(runtime: Runtime, job_id: UUID, request: Context, error: BaseException) -> None:
     """Land a job whose body never began."""
     ending = attempts.columns(_landing_of(runtime, error))
-    _settle(runtime, request, UnstartedRun(job_id, _ticket(request), ending))
+    _settle(runtime, request, UnstartedRun(job_id, ticket_of(request), ending))
+
+
+def _see_to_uncalled(
+    runtime: Runtime, job_id: UUID, request: Context, state: str | None, *, requeue: bool
+) -> None:
+    """See to a job whose task's `__call__` was never reached: a hook gave it up, or a subclass."""
+    ticket = ticket_of(request)
+    if requeue or state == "RETRY":
+        lost = LostMessage(job_id, ticket)
+        runtime.service.store.run(lost.putting_back(runtime.settings.lost_grace))
+    elif state in _GIVEN_UP:
+        ending = attempts.columns(outcome.failed(ErrorCode.REJECTED))
+        _settle(runtime, request, UnstartedRun(job_id, ticket, ending))
+    elif state == "SUCCESS":
+        ending = attempts.columns(outcome.failed(ErrorCode.REJECTED, _UNCALLED))
+        _settle(runtime, request, UnstartedRun(job_id, ticket, ending))
 
 
 def _settle(runtime: Runtime, request: Context, event: UnstartedRun | DelegateFailed) -> None:
@@ -222,7 +254,7 @@ def _settle(runtime: Runtime, request: Context, event: UnstartedRun | DelegateFa
     if keeper is not None:
         keeper.hand_over(event)
     else:
-        event.settle_in(runtime.service.store)
+        insist(lambda: event.settle_in(runtime.service.store), event.job_id)
 
 
 def _attempt_at(job_id: UUID) -> Attempt | None:

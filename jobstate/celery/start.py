@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from uuid import UUID, uuid4
 
 from celery import Task
@@ -18,7 +17,7 @@ from celery.exceptions import Ignore, Reject
 
 from jobstate import attempts, sweeping
 from jobstate.attempts import Hold, Policy, Taking
-from jobstate.celery.attempt import Attempt, is_running
+from jobstate.celery.attempt import Attempt
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import NewJob, create_job
@@ -57,7 +56,6 @@ def start(runtime: Runtime, delivery: Delivery) -> Attempt:
         Reject: The database stayed away; a late-acking message goes back to the broker.
     """
     gives_up_at = time.monotonic() + runtime.settings.start_patience
-    doubtful = False
     for pause in backoff():
         try:
             taking = _take(runtime, delivery)
@@ -72,15 +70,12 @@ def start(runtime: Runtime, delivery: Delivery) -> Attempt:
                 return answer
             problem: object = "this worker has no lease"
         except (StoreUnavailable, SchemaMismatch) as error:
-            problem, doubtful = error, True
+            problem = error
         if time.monotonic() + pause > gives_up_at:
             break
         logger.warning("Job %s waits %.1f s to start: %s", delivery.job_id, pause, problem)
         time.sleep(pause)
     logger.error("Job %s was not started and stays queued: %s", delivery.job_id, problem)
-    if doubtful:
-        give_back = partial(_give_back, runtime, delivery, delivery.taker())
-        threading.Thread(target=give_back, name="jobstate-give-back", daemon=True).start()
     if delivery.policy.idempotent:
         raise Reject(f"Job {delivery.job_id} could not be taken: {problem}", requeue=True)
     raise Ignore(f"Job {delivery.job_id} could not be taken: {problem}")
@@ -135,7 +130,10 @@ def eager_worker(runtime: Runtime) -> Iterator[None]:
     finally:
         ended.set()
         _eager_worker.reset(token)
-        store.run(sweeping.end_worker(worker_id))
+        try:
+            store.run(sweeping.end_worker(worker_id))
+        except JobStateError as error:
+            logger.warning("An eager run could not sign off: %s", error)
 
 
 def _take(runtime: Runtime, delivery: Delivery) -> Taking | None:
@@ -153,25 +151,6 @@ def _take(runtime: Runtime, delivery: Delivery) -> Taking | None:
     return store.run_all(_adopt(create_job(delivery.adopted(), runtime.settings), take))
 
 
-def _give_back(runtime: Runtime, delivery: Delivery, worker_id: UUID | None) -> None:
-    """Release what a take has taken whose answer was lost: nobody else knows that no body runs."""
-    if worker_id is None:
-        return
-    store = runtime.service.store
-    attempt = (delivery.ticket or 0) + 1
-    hold = Hold(delivery.job_id, attempt, worker_id)
-    for pause in backoff(slowest=1.0):
-        try:
-            held = store.run(sweeping.held_by(worker_id))
-            # Another process may have taken it from another copy of the message.
-            if held.get((delivery.job_id, attempt)) == os.getpid() and not is_running(hold):
-                store.run(attempts.give_back(hold))
-        except StoreUnavailable:
-            time.sleep(pause)
-        else:
-            return
-
-
 def _adopt(create: Operation[Job | None], take: Operation[Taking | None]) -> Script[Taking | None]:
     yield create
     taking: Taking | None = yield take
@@ -186,7 +165,8 @@ def _answer(runtime: Runtime, delivery: Delivery, taking: Taking) -> Attempt | N
         attempt = Attempt(runtime, job, hold, followups=taking.followups)
         if attempt.claim(taken=taking.done):
             return attempt
-    if job.is_terminal and job.followups_pending:
+    # A message that is none of ours has callbacks whose ids are not settled: the row's own has.
+    if job.is_terminal and job.followups_pending and delivery.ticket is not None:
         return Attempt.landed(runtime, job)
     if job.is_terminal or job.worker_id is not None or job.attempt != (delivery.ticket or 0):
         logger.info(

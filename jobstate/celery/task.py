@@ -35,6 +35,9 @@ from jobstate.records import Job
 from jobstate.states import JobStatus
 from jobstate.values import new_id_of
 
+CALLED = "jobstate_called"
+"""Marks a request whose task was called: what its body calls is a function."""
+
 _ENDINGS = (JobCancelled, JobFailed, LeaseLost)
 _OWN_OPTIONS = ("user_id", "idempotency_key", "parent_job", "deadline")
 
@@ -100,16 +103,27 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take the job, run the body, land the job: before Celery dispatches what follows."""
-        surrounding = current_attempt()
-        nested = surrounding is not None and str(surrounding.job.id) == self.request.id
-        if not self.runs_as_job or self.request.called_directly or nested:
+        request, around = self.request, current_attempt()
+        # An eager replacement has the id of the job that it is a part of.
+        nested = hasattr(request, CALLED) or (around is not None and around.is_at(request.id))
+        if not self.runs_as_job or request.called_directly or nested:
             return super().__call__(*args, **kwargs)
+        setattr(request, CALLED, True)
         runtime = runtime_of(self.app)
-        attempt = start(runtime, self._delivery(runtime, args, kwargs))
+        delivery = self._delivery(runtime, args, kwargs)
+        # However the publisher has spelled it.
+        request.id = str(delivery.job_id)
+        if not request.is_eager:
+            runtime.bench.sit(delivery.job_id)
+        attempt = start(runtime, delivery)
         attempt.begin()
         if attempt.grip is Grip.LANDED:
-            return _as_landed(attempt.job)
-        return run_body(attempt, partial(self.run, *args, **kwargs))
+            value = _as_landed(attempt.job)
+        else:
+            value = run_body(attempt, partial(self.run, *args, **kwargs))
+        # Whatever keeps Celery from dispatching what follows, the job has not failed.
+        request.errbacks = None
+        return value
 
     def enqueue(self, *args: Any, user_id: object, connection: object = None, **kwargs: Any) -> Job:
         """Create a queued job that calls the task with these arguments, and publish it.
@@ -196,7 +210,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         if self.app.conf.task_always_eager:
             return super().apply_async(args, kwargs, task_id, producer, **options)
         attempt = current_attempt()
-        if attempt is not None and task_id == str(attempt.job.id):
+        if attempt is not None and task_id is not None and attempt.is_at(task_id):
             self._run_again(attempt, args or (), kwargs or {}, options)
         else:
             task_id = str(self._submit(args or (), kwargs or {}, task_id, options, None).id)
@@ -224,12 +238,15 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         if isinstance(exc, _ENDINGS):
             raise exc
         attempt = current_attempt()
-        if attempt is None:
+        if attempt is None or self.request.called_directly:
             return super().retry(*args, exc=exc, **options)
         attempt.retry_error = exc or sys.exception()
         try:
             return super().retry(*args, exc=exc, **options)
-        except (Ignore, Reject, Retry):
+        except Reject as error:
+            # Celery has wrapped what kept the next message from being published.
+            raise (error.reason if isinstance(error.reason, Exception) else error) from None
+        except (Ignore, Retry):
             raise
         except Exception as error:
             attempt.exhausted_by = error
@@ -336,7 +353,11 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         def adopted() -> NewJob:
             owner = (self.request.headers or {}).get(OWNER)
             options = {**self.signature_from_request().options, "user_id": owner}
-            return new_job(runtime, self._call(runtime, args, kwargs, self.request.id, options))
+            call = self._call(runtime, args, kwargs, self.request.id, options)
+            # Celery dispatches those of the row, whose ids are settled.
+            self.request.callbacks = options.get("link")
+            self.request.errbacks = options.get("link_error")
+            return new_job(runtime, call)
 
         no_progress = self.job_no_progress
         if isinstance(no_progress, timedelta):

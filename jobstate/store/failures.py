@@ -12,6 +12,7 @@ from jobstate.errors import (
     InvalidValueError,
     JobStateError,
     SchemaMismatch,
+    StoreRefused,
     StoreUnavailable,
 )
 
@@ -32,6 +33,14 @@ _UNAVAILABLE = (
     errors.ReadOnlySqlTransaction,
     sqlalchemy.exc.TimeoutError,
 )
+_REFUSED_ALONE = (
+    psycopg.IntegrityError,
+    psycopg.InternalError,
+    psycopg.NotSupportedError,
+    errors.InvalidSqlStatementName,
+    errors.RaiseException,
+)
+"""Somebody's trigger, a plan from before a migration, trouble inside the server."""
 
 
 @contextmanager
@@ -41,9 +50,9 @@ def translated() -> Iterator[None]:
         yield
     except sqlalchemy.exc.DBAPIError as error:
         cause = error.orig if isinstance(error.orig, Exception) else error
-        raise (_meaning(cause) or error) from cause
+        raise (_meaning(cause) or _refusal(cause) or error) from cause
     except (psycopg.Error, sqlalchemy.exc.TimeoutError) as error:
-        if meaning := _meaning(error):
+        if meaning := _meaning(error) or _refusal(error):
             raise meaning from error
         raise
 
@@ -76,6 +85,15 @@ def _meaning(error: Exception) -> JobStateError | None:
             f"The database user may not do this: {first_line(error)}. Work needs usage on the "
             "schema, and select, insert, update and delete on its tables; a migration needs "
             "create on the database. Grant them."
+        )
+    return None
+
+
+def _refusal(error: Exception) -> JobStateError | None:
+    if isinstance(error, _REFUSED_ALONE):
+        return StoreRefused(
+            f"The jobs database refused a statement: {first_line(error)}. "
+            "Nothing was changed. Its log says more."
         )
     return None
 

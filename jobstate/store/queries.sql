@@ -620,6 +620,17 @@ done as (
 )
 {answer};
 
+-- name: delivered
+-- Note that messages wait in a worker that lives, so that nobody takes them for lost.
+update {schema}.jobs set published_at = clock_timestamp()
+where id in (
+    select jobs.id
+    from unnest(cast(:ids as uuid[]), cast(:tickets as integer[])) as waiting (id, ticket)
+    join {schema}.jobs on jobs.id = waiting.id and jobs.attempt = waiting.ticket
+    where jobs.worker_id is null and jobs.completed_at is null and jobs.published_at is not null
+    for no key update of jobs skip locked
+);
+
 -- name: put_back
 -- Have a job published again whose message was thrown away; say why, should it never start.
 with {patience}
@@ -732,6 +743,14 @@ done as (
 )
 {answer};
 
+-- name: waits
+-- Tell whether a live job waits at this attempt, held by nobody.
+select id from {schema}.jobs
+where id = cast(:id as uuid)
+    and attempt = cast(:attempt as integer)
+    and worker_id is null
+    and completed_at is null;
+
 -- name: end_held
 -- Fail the job of an attempt that does not end by itself, and answer where it runs.
 with {freely_held},
@@ -840,7 +859,10 @@ select clock_timestamp(), clock_timestamp() from patience
 on conflict (singleton) do update set
     up_since = case
         when seen.last_seen_at + make_interval(secs => cast(:gap as double precision))
-            < clock_timestamp() then clock_timestamp()
+            < clock_timestamp()
+            -- The clock was ahead for a while.
+            or seen.last_seen_at > clock_timestamp()
+            then clock_timestamp()
         else seen.up_since
     end,
     last_seen_at = clock_timestamp()
@@ -884,7 +906,9 @@ where id = any(cast(:ids as uuid[]))
 update {schema}.workers set dead_at = clock_timestamp()
 where id in (
     select id from {schema}.workers
-    where dead_at is null and lease_until < clock_timestamp()
+    where dead_at is null
+        -- A heartbeat that is to come is from when the clock was ahead.
+        and (lease_until < clock_timestamp() or heartbeat_at > clock_timestamp() + interval '1 minute')
     for no key update skip locked
 )
 returning id, hostname;
@@ -925,7 +949,10 @@ select
     error_code,
     case
         when completed_at is not null
-            then case when publishes >= 10 then 'abandoned' else 'publish' end
+            then case
+                when completed_at + interval '7 days' <= clock_timestamp() then 'abandoned'
+                else 'publish'
+            end
         when worker_id is null and cancel_requested_at is not null then 'cancel'
         when cancel_requested_at + make_interval(secs => cast(:grace as double precision))
             <= clock_timestamp() then 'cancel'
@@ -952,6 +979,10 @@ select
             and greatest(created_at, eta)
                 + make_interval(secs => cast(:queue_timeout as double precision))
                 <= clock_timestamp() then 'expired'
+        -- An eager call's process died before the body, or between two attempts.
+        when message is null and task_name is not null
+            and coalesce(retry_at, created_at) + interval '5 minutes' <= clock_timestamp()
+            then 'orphaned'
         when message is null then 'wait'
         when coalesce(retry_at, eta) > clock_timestamp() + interval '1 minute' then 'wait'
         when published_at is null then case when publishes >= 10 then 'undelivered' else 'publish' end
@@ -992,7 +1023,8 @@ update {schema}.jobs set
             greatest(created_at, eta)
                 + make_interval(secs => cast(:queue_timeout as double precision)),
             case
-                when message is null then null
+                when message is null and task_name is null then null
+                when message is null then coalesce(retry_at, created_at) + interval '5 minutes'
                 when message -> 'canvas' is not null then clock_timestamp() + interval '5 seconds'
                 when coalesce(retry_at, eta) > clock_timestamp() + interval '1 minute'
                     then coalesce(retry_at, eta) - interval '30 seconds'

@@ -15,6 +15,7 @@ from jobstate import (
     InvalidValueError,
     JobService,
     Settings,
+    StoreRefused,
     StoreUnavailable,
 )
 from jobstate.store.failures import translated
@@ -168,3 +169,15 @@ def test_an_error_of_the_library_itself_stays_what_it_is() -> None:
     """It would be a bug, and is not to look like one of the caller's or the server's."""
     with pytest.raises(errors.SyntaxError), translated():
         raise errors.SyntaxError("at or near")
+
+
+@pytest.mark.parametrize(
+    "error", [errors.RaiseException, errors.InternalError_, errors.FeatureNotSupported]
+)
+def test_what_the_database_refuses_for_a_reason_of_its_own_is_a_refusal(
+    error: type[psycopg.Error],
+) -> None:
+    """A trigger of somebody, or a plan from before a migration: another try may succeed."""
+    words = "refused a statement: not on Sundays"
+    with pytest.raises(StoreRefused, match=words), translated():
+        raise error("not on Sundays")

@@ -69,7 +69,8 @@ class Scene:
                 progress_at = progress_at - passed, retry_at = retry_at - passed,
                 eta = eta - passed, expires_at = expires_at - passed,
                 deadline_at = deadline_at - passed, next_check_at = next_check_at - passed,
-                cancel_requested_at = cancel_requested_at - passed
+                cancel_requested_at = cancel_requested_at - passed,
+                completed_at = completed_at - passed
             from make_interval(secs => %s) as passed
             where id = coalesce(%s, id)
             """,

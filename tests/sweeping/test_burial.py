@@ -147,3 +147,15 @@ def test_workers_are_listed_with_what_they_hold(scene: Scene, service: JobServic
 
 def test_nobody_renews_a_lease_that_was_never_given(scene: Scene) -> None:
     assert scene.store.run(sweeping.renew_lease(uuid4(), 30)) is False
+
+
+def test_a_clock_that_was_ahead_for_a_while_does_not_stop_burials(scene: Scene) -> None:
+    worker_id = new_worker(scene.store)
+    scene.sql(
+        "update jobstate.workers set heartbeat_at = now() + interval '1 year', "
+        "lease_until = now() + interval '1 year'"
+    )
+    scene.seen_up(up_for=-31_536_000, last_seen=-31_536_000)
+    assert scene.store.run(sweeping.see(scene.settings)) < 1
+    assert scene.sweep().buried == 1
+    assert scene.sql("select dead_at is not null from jobstate.workers where id = %s", worker_id)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobstate import JobStatus, attempts
+from jobstate import JobStatus, attempts, sweeping
 from jobstate.states import ErrorCode
 from tests.factories import landed, queued_job, released, take
 from tests.sweeping.scene import AT_MOST_ONCE, Scene
@@ -203,3 +203,14 @@ def test_a_failed_child_says_nothing_about_a_job_that_its_caller_drives(scene: S
     scene.sql("update jobstate.jobs set next_check_at = now() where id = %s", job.id)
     assert scene.sweep().failed == 0
     assert scene.read(job).status is JobStatus.PROCESSING
+
+
+def test_a_message_that_waits_in_a_living_worker_is_not_lost(scene: Scene) -> None:
+    """For a free process, or for its rate limit, while later ones overtake it."""
+    job, stale = scene.queued(), scene.queued()
+    scene.later_job_started()
+    scene.time_passes(3600, job)
+    scene.time_passes(3600, stale)
+    scene.store.run(sweeping.delivered({job.id: 0, stale.id: 1}))
+    scene.sweep()
+    assert scene.published == [stale.id]

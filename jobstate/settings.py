@@ -102,7 +102,7 @@ class Settings:
     """The Postgres schema that holds the tables."""
 
     lease: float = _setting(30.0, _seconds)
-    """How long a worker's silence is tolerated, in seconds."""
+    """How long a worker's silence is tolerated, in seconds; a statement's answer may take half."""
 
     heartbeat: float = _setting(10.0, _seconds)
     """How often a worker renews its lease, in seconds; at most a third of the lease."""

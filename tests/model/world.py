@@ -46,7 +46,7 @@ class Rules(NamedTuple):
     own_landing: bool = True
     """[O] An attempt takes a landing for its own only if it was."""
     idle_holds: bool = True
-    """[I] A process that gives up a start gives back the job that it may have taken."""
+    """[I] A keeper answers also for a process that lives, but does not run the job it holds."""
     no_ban: bool = True
     """[U] A worker that was told to end a run does not refuse the job's later messages."""
 

@@ -6,6 +6,7 @@ Importing this package does nothing; `install` connects it to a Celery app.
 from jobstate.aio import AsyncJobService
 from jobstate.celery import CurrentJob, JobState, JobTask, current_job, install
 from jobstate.errors import (
+    AssetNotFound,
     ConfigurationError,
     InvalidStateTransitionError,
     InvalidValueError,
@@ -18,6 +19,7 @@ from jobstate.errors import (
     NotRetryable,
     OwnerRequired,
     SchemaMismatch,
+    StorageUnavailable,
     StoreRefused,
     StoreUnavailable,
 )
@@ -35,6 +37,7 @@ from jobstate.states import (
 __all__ = [
     "VALID_TRANSITIONS",
     "Asset",
+    "AssetNotFound",
     "AsyncJobService",
     "ConfigurationError",
     "CurrentJob",
@@ -62,6 +65,7 @@ __all__ = [
     "SchemaMismatch",
     "Settings",
     "Stats",
+    "StorageUnavailable",
     "StoreRefused",
     "StoreUnavailable",
     "current_job",

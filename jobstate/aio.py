@@ -1,6 +1,9 @@
 """The asyncio service: the same methods as the blocking one, awaited."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
+from functools import cached_property
 from typing import Self
 from uuid import UUID
 
@@ -11,6 +14,7 @@ from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepRe
 from jobstate.service import JobService
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode, ItemStatus, JobStatus
+from jobstate.storage import Storage, open_storage, required
 from jobstate.store import AsyncEngine, AsyncStore, check_engine, url_of
 from jobstate.values import job_id_of
 from jobstate.waiting import looks
@@ -208,6 +212,40 @@ class AsyncJobService:
             )
         return await self.get_job(job_id, user_id)
 
+    async def open_asset(self, asset: Asset | UUID | str, user_id: object) -> AsyncIterator[bytes]:
+        """Yield the content of a file that `save_asset` has stored, for its owner."""
+        found, managed = await self.store.run(operations.get_asset(asset, user_id))
+        path = operations.managed_path(found, managed=managed)
+        chunks = await asyncio.to_thread(required(self.storage).read, path)
+        while chunk := await asyncio.to_thread(next, chunks, None):
+            yield chunk
+
+    async def asset_url(
+        self, asset: Asset | UUID | str, user_id: object, expires: float = 3600
+    ) -> str | None:
+        """Return a URL by which anybody may read an asset for so many seconds, for its owner."""
+        found, managed = await self.store.run(operations.get_asset(asset, user_id))
+        if not managed:
+            return found.url
+        storage = required(self.storage)
+        return await asyncio.to_thread(storage.sign, found.storage_path, expires)
+
+    async def purge(
+        self,
+        older_than: float | timedelta,
+        statuses: Iterable[JobStatus | str] = (
+            JobStatus.COMPLETED,
+            JobStatus.PARTIAL,
+            JobStatus.FAILED,
+        ),
+    ) -> int:
+        """Delete jobs that landed longer ago than this, with all they have; return how many."""
+        service = JobService.from_settings(self.settings)
+        try:
+            return await asyncio.to_thread(service.purge, older_than, statuses)
+        finally:
+            service.close()
+
     async def sweep(self) -> SweepReport:
         """Do one round of the sweeper; safe anywhere, any number at once."""
         service = JobService.from_settings(self.settings)
@@ -232,6 +270,12 @@ class AsyncJobService:
                 break
             await asyncio.sleep(pause)
         return job
+
+    @cached_property
+    def storage(self) -> Storage | None:
+        """Where saved assets are; see `JobService.storage`."""
+        url = self.settings.storage_url
+        return None if url is None else open_storage(url)
 
     async def close(self) -> None:
         """Close this process's connections; the next call opens new ones."""

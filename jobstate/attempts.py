@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from jobstate.assets import Content, NewAsset
 from jobstate.items import Outcome
 from jobstate.operations import asset_params, log_transition, read_answer
 from jobstate.progress import Report
@@ -200,6 +201,36 @@ def add_asset(
         {**hold.params(), **described},
         lambda rows: Asset.from_row(rows[0]) if rows else None,
     )
+
+
+def begin_asset(hold: Hold, new: NewAsset, interval: float) -> Operation[bool | None]:
+    """Announce a file. False: an asset has its path already. None: the job is held no more."""
+    params = {
+        **hold.params(),
+        "asset_id": new.id,
+        "asset_type": new.asset_type,
+        "url": new.url,
+        "storage_path": new.storage_path,
+        "content_type": new.content_type,
+        "interval": interval,
+    }
+    return Operation("begin_asset", params, _first_value)
+
+
+def finish_asset(hold: Hold, new: NewAsset, content: Content) -> Operation[Asset | None]:
+    """Show a file that is stored. None: the job is held no more."""
+    params = {
+        **hold.params(),
+        "asset_id": new.id,
+        "file_size": content.size,
+        "sha256": content.sha256,
+    }
+    return Operation("finish_asset", params, lambda rows: Asset.from_row(rows[0]) if rows else None)
+
+
+def drop_asset(asset_id: UUID) -> Operation[None]:
+    """Forget a file that was not stored, or is gone again."""
+    return Operation("drop_asset", {"asset_id": asset_id}, _nothing)
 
 
 def note(job_id: UUID, event: str, attempt: int) -> Operation[None]:

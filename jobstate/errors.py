@@ -138,6 +138,21 @@ class StoreRefused(StoreUnavailable):
     """
 
 
+class AssetNotFound(JobStateError):  # noqa: N818 - the same form as JobNotFound
+    """There is no asset with this id, or its file is gone."""
+
+    def __init__(self, asset_id: object) -> None:
+        self.asset_id = asset_id
+        super().__init__(
+            f"Asset {asset_id} does not exist: no job's valid attempt has stored it. "
+            "It was never stored, or it was purged."
+        )
+
+
+class StorageUnavailable(JobStateError):  # noqa: N818 - the same form as StoreUnavailable
+    """The storage of the assets could not be reached, or refused a file."""
+
+
 class SchemaMismatch(JobStateError):  # noqa: N818 - a name of the public API
     """The database's schema is missing, or does not fit this version of jobstate."""
 

@@ -7,12 +7,13 @@ import base64
 import binascii
 import json
 import logging
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from jobstate.errors import (
+    AssetNotFound,
     InvalidStateTransitionError,
     InvalidValueError,
     JobNotFound,
@@ -30,6 +31,7 @@ from jobstate.states import (
 from jobstate.store import Operation, Row
 from jobstate.values import (
     check_amount,
+    check_number,
     check_progress,
     check_status,
     check_text,
@@ -239,6 +241,63 @@ def asset_params(
 def get_job_assets(job_id: UUID | str, user_id: object) -> Operation[list[Asset]]:
     """Read the files of a job, for its owner."""
     return _owned_rows("get_assets", job_id, user_id, Asset.from_row)
+
+
+def get_asset(asset: Asset | UUID | str, user_id: object) -> Operation[tuple[Asset, bool]]:
+    """Read a stored file for its owner, and whether jobstate has stored it."""
+    try:
+        key = asset.id if isinstance(asset, Asset) else job_id_of(asset)
+    except JobNotFound:
+        raise AssetNotFound(asset) from None
+
+    def read(rows: list[Row]) -> tuple[Asset, bool]:
+        if not rows:
+            raise AssetNotFound(key)
+        owned, managed, *columns = rows[0]
+        found = Asset.from_row(tuple(columns))
+        if not owned:
+            raise NotOwner(found.job_id, user_id)
+        return found, managed
+
+    owner = owner_text(user_id, f"The reader of asset {key}")
+    return Operation("get_asset", {"asset_id": key, "user_id": owner}, read)
+
+
+def managed_path(asset: Asset, *, managed: bool) -> str:
+    """Return where an asset is in the storage.
+
+    Raises:
+        InvalidValueError: It is elsewhere: its task has stored it itself.
+    """
+    if not managed:
+        raise InvalidValueError(
+            f"Asset {asset.id} was stored by its task: jobstate opens what save_asset() has "
+            f"stored. Open {asset.url} yourself."
+        )
+    return asset.storage_path
+
+
+def ages_of(
+    older_than: float | timedelta, statuses: Iterable[JobStatus | str]
+) -> dict[JobStatus, float]:
+    """Return for each status the age in seconds from which its jobs are purged.
+
+    Raises:
+        InvalidValueError: The age is no number or negative, or a status is not terminal.
+    """
+    seconds = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
+    if check_number(seconds, "age") < 0:
+        raise InvalidValueError(
+            f"The age {older_than!r} is negative: jobs are purged that landed longer ago. "
+            "Pass seconds or a timedelta."
+        )
+    wanted = [check_status(status) for status in statuses]
+    if live := [status for status in wanted if not is_terminal_state(status)]:
+        raise InvalidValueError(
+            f"A job that is {live[0]} cannot be purged: only one that has landed can. "
+            "Leave this status out."
+        )
+    return dict.fromkeys(wanted, seconds)
 
 
 def get_job_events(job_id: UUID | str, user_id: object) -> Operation[list[JobEvent]]:

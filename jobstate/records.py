@@ -198,7 +198,8 @@ class SweepReport:
     """What one round of the sweeper did: numbers of jobs, unless said.
 
     `buried` are workers that were given up. `unjudged` are workers that are silent, but were not
-    given up: the database has not been seen up for a whole lease.
+    given up: the database has not been seen up for a whole lease. `cleaned` are files of attempts
+    that are over. `purged` are jobs that were kept long enough.
     """
 
     buried: int = 0
@@ -206,6 +207,8 @@ class SweepReport:
     rescued: int = 0
     failed: int = 0
     published: int = 0
+    cleaned: int = 0
+    purged: int = 0
 
     def to_dict(self) -> dict[str, int]:
         """Return the numbers in types that JSON knows."""

@@ -1,16 +1,20 @@
 """The blocking service: for web apps, scripts, and any writer that is no Celery task."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from functools import cached_property
 from typing import Self
 from uuid import UUID
 
 from jobstate import operations, sweeping
 from jobstate.attempts import ending
+from jobstate.cleaning import Cleaner
 from jobstate.creation import NewJob, When, create_job, find_existing
 from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepReport, Worker
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode, ItemStatus, JobStatus
+from jobstate.storage import Storage, open_storage, required
 from jobstate.store import Engine, Store, check_engine, url_of
 from jobstate.sweeper import Beacon, Sweeper
 from jobstate.values import job_id_of
@@ -277,13 +281,64 @@ class JobService:
             )
         return self.get_job(job_id, user_id)
 
+    def open_asset(self, asset: Asset | UUID | str, user_id: object) -> Iterator[bytes]:
+        """Yield the content of a file that `save_asset` has stored, for its owner.
+
+        Raises:
+            AssetNotFound: There is no such file.
+            NotOwner: Its job belongs to somebody else.
+            InvalidValueError: The task has stored it itself.
+            StorageUnavailable: The storage cannot be reached.
+        """
+        found, managed = self.store.run(operations.get_asset(asset, user_id))
+        return self._storage().read(operations.managed_path(found, managed=managed))
+
+    def asset_url(
+        self, asset: Asset | UUID | str, user_id: object, expires: float = 3600
+    ) -> str | None:
+        """Return a URL by which anybody may read an asset for so many seconds, for its owner.
+
+        None where the storage gives none (a folder, credentials that cannot sign): serve what
+        `open_asset` yields. The URL of a file that the task has stored itself is as it was given.
+
+        Raises:
+            AssetNotFound: There is no such file.
+            NotOwner: Its job belongs to somebody else.
+            StorageUnavailable: The storage cannot be reached.
+        """
+        found, managed = self.store.run(operations.get_asset(asset, user_id))
+        if not managed:
+            return found.url
+        return self._storage().sign(found.storage_path, expires)
+
+    def purge(
+        self,
+        older_than: float | timedelta,
+        statuses: Iterable[JobStatus | str] = (
+            JobStatus.COMPLETED,
+            JobStatus.PARTIAL,
+            JobStatus.FAILED,
+        ),
+    ) -> int:
+        """Delete jobs that landed longer ago than this, with all they have; return how many.
+
+        In batches, files first: interrupted, it can be called again. Jobs that are the parents of
+        live ones stay, and those whose files cannot be removed now. `older_than` is in seconds.
+        """
+        ages = operations.ages_of(older_than, statuses)
+        return Cleaner(self.store, self.settings, self.storage).purge(ages)
+
     def sweep(self) -> SweepReport:
         """Do one round of the sweeper; safe anywhere, any number at once.
 
         A service without a Celery app publishes nothing: that is left to a worker's sweeper.
         """
         return Sweeper(
-            self.store, self.settings, publish=self._publish, beacon=self._beacon
+            self.store,
+            self.settings,
+            publish=self._publish,
+            beacon=self._beacon,
+            files=self.storage,
         ).sweep()
 
     def workers(self) -> list[Worker]:
@@ -308,6 +363,19 @@ class JobService:
             time.sleep(pause)
         return job
 
+    @cached_property
+    def storage(self) -> Storage | None:
+        """Where saved assets are; None without `jobstate_storage_url`.
+
+        Raises:
+            ConfigurationError: An option is unknown, or the library that it needs is missing.
+        """
+        url = self.settings.storage_url
+        return None if url is None else open_storage(url)
+
     def close(self) -> None:
         """Close this process's connections; the next call opens new ones."""
         self.store.close()
+
+    def _storage(self) -> Storage:
+        return required(self.storage)

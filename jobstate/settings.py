@@ -68,6 +68,21 @@ def _database_url(value: object) -> str:
     return "postgresql+psycopg://" + text.split("://", 1)[1]
 
 
+def _storage_url(value: object) -> str:
+    text = _text(value)
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ("file", "s3", "gs", "az"):
+        raise ValueError(
+            "it must look like file:///folder, s3://bucket/prefix, gs://bucket/prefix or "
+            "az://container/prefix"
+        )
+    if (scheme == "file") != rest.startswith("/"):
+        raise ValueError(
+            "file:// takes an absolute folder (file:///srv/assets), the others a bucket first"
+        )
+    return text
+
+
 def _threshold(value: object) -> int | None:
     """Read a prepare threshold; the environment spells None as text."""
     return None if value in (None, "None", "none", "") else _count(value)
@@ -140,8 +155,9 @@ class Settings:
     system_user_id: str | None = _setting(None, lambda value: _text(str(value)))
     """The owner of jobs that nobody asked for, such as scheduled ones."""
 
-    storage_url: str | None = _setting(None, _text, secret=True)
-    """Where saved assets are stored."""
+    storage_url: str | None = _setting(None, _storage_url, secret=True)
+    """Where saved assets are stored: ``file:///folder``, ``s3://bucket/prefix``,
+    ``gs://bucket/prefix`` or ``az://container/prefix``, with options after a ``?``."""
 
     max_result_bytes: int = _setting(1024 * 1024, _positive)
     """The largest result that is stored, in bytes of JSON."""

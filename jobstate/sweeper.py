@@ -12,6 +12,7 @@ from uuid import UUID
 
 from jobstate import sweeping
 from jobstate.attempts import Hold, clear_followups, ending
+from jobstate.cleaning import Cleaner, Files
 from jobstate.errors import StoreRefused, StoreUnavailable
 from jobstate.operations import about
 from jobstate.records import Job, SweepReport
@@ -58,6 +59,7 @@ class Sweeper:
         settings: The intervals and graces.
         publish: Publishes a job from its row; returns whether the broker took it.
         beacon: Tells whether the broker was emptied.
+        files: The storage of assets; without it, no file is removed.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class Sweeper:
         *,
         publish: Callable[[UUID], bool],
         beacon: Beacon | None = None,
+        files: Files | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._publish = publish
         self._beacon = beacon
+        self._cleaner = Cleaner(store, settings, files)
 
     def sweep(self) -> SweepReport:
         """Do one round of everything that is due.
@@ -94,6 +98,9 @@ class Sweeper:
                 self._alone(self._settle, found, counts)
             if len(dead) < BATCH and len(due) < BATCH:
                 break
+        # Nobody waits for these, so they come last.
+        counts["cleaned"] = self._cleaner.clean_assets()
+        counts["purged"] = self._cleaner.purge_expired()
         self._store.run(sweeping.forget_workers())
         return SweepReport(**counts)
 

@@ -157,6 +157,28 @@ class Attempt:
                 "Items of job %s were not written: %s", self.job.id, error, extra=about(self.job)
             )
 
+    def insist(self, operation: Operation[T | None]) -> T:
+        """Write until the database has done it, and return what it answers.
+
+        Raises:
+            LeaseLost: The job is held no more; nothing was written.
+        """
+        answer = self._insist(operation)
+        if answer is None:
+            raise self._lost()
+        return answer
+
+    def go_on(self) -> None:
+        """Report progress without any: a body that stores a large file is not silent.
+
+        Raises:
+            JobCancelled: The job was asked to be cancelled.
+            LeaseLost: It is held no more.
+        """
+        with self.reporting():
+            self._heed(self._run(attempts.report_progress(self.hold, Report())))
+        self.raise_if_cancelled()
+
     def succeed(self, value: object) -> object:
         """Land what the body returned, and return what callbacks are given.
 
@@ -315,10 +337,13 @@ class Attempt:
 
     def _heed(self, cancelled: bool | None) -> None:  # noqa: FBT001 - the answer of a write
         if cancelled is None:
-            self.grip = Grip.LOST
-            self._note_stale_write()
-            raise LeaseLost(self.job.id, self.hold.attempt)
+            raise self._lost()
         self._cancelled = cancelled
+
+    def _lost(self) -> LeaseLost:
+        self.grip = Grip.LOST
+        self._note_stale_write()
+        return LeaseLost(self.job.id, self.hold.attempt)
 
 
 _current: ContextVar[Attempt | None] = ContextVar("jobstate_attempt", default=None)

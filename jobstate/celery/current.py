@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from jobstate import attempts
+from jobstate.assets import Source
 from jobstate.celery.attempt import Attempt, current_attempt
+from jobstate.celery.saving import saver_of
 from jobstate.errors import LeaseLost
 from jobstate.items import ItemCounts, Key
 from jobstate.records import Asset
@@ -147,6 +149,34 @@ class CurrentJob:
             raise LeaseLost(hold.job_id, hold.attempt)
         self._attempt.assets += 1
         return asset
+
+    def save_asset(
+        self,
+        asset_type: str,
+        source: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+    ) -> Asset:
+        """Store a file under ``{user_id}/{job_id}/{attempt}/{name}`` and link it.
+
+        The file is there with its row, or not at all: what an attempt that dies leaves behind is
+        cleaned up by the sweeper. Needs the same memory for any size. Storing counts as progress.
+
+        Args:
+            asset_type: What it is to the application, such as ``"csv"``.
+            source: Its bytes, the path of a file, or a file that is open for reading bytes.
+            name: Its name, unique in this attempt; by default that of the source, or the type.
+            content_type: Its media type; by default guessed from the name.
+
+        Raises:
+            InvalidValueError: The name is taken or no plain name, or the source gives no bytes.
+            JobCancelled: The job was cancelled meanwhile; nothing was linked.
+            LeaseLost: The job was taken away; nothing was linked.
+            StorageUnavailable: The storage is down, or refuses; nothing was linked.
+            ConfigurationError: No storage is set, or its library is missing.
+        """
+        return saver_of(self._attempt).save(asset_type, source, name, content_type)
 
     def check(self) -> None:
         """Ask the database now whether to go on.

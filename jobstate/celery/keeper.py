@@ -23,12 +23,13 @@ from celery.worker.state import active_requests, reserved_requests
 
 from jobstate import sweeping
 from jobstate.attempts import Hold
-from jobstate.celery.forking import KeeperStore
+from jobstate.celery.forking import KeeperStore, Work
 from jobstate.celery.handover import Desk, HandedOver, is_gone
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime, installed
 from jobstate.celery.task import JobTask
-from jobstate.errors import JobNotFound, JobStateError, StoreUnavailable
+from jobstate.errors import ConfigurationError, JobNotFound, JobStateError, StoreUnavailable
+from jobstate.storage import Storage
 from jobstate.sweeper import Sweeper
 from jobstate.values import job_id_of
 from jobstate.waiting import backoff
@@ -55,6 +56,7 @@ class Keeper:
             runtime.settings,
             publish=self._publish,
             beacon=self,
+            files=_KeeperFiles.open(runtime, self._store.work),
         )
         self._handed_over: deque[HandedOver] = deque()
         self._suspects: dict[tuple[UUID, int], float] = {}
@@ -243,6 +245,31 @@ class Keeper:
         }
         if waiting:
             self._store.run(sweeping.delivered(waiting))
+
+
+class _KeeperFiles:
+    """The storage of the worker's app, for its sweeper: no process is forked in the middle."""
+
+    def __init__(self, storage: Storage, work: Work) -> None:
+        self._storage = storage
+        self._work = work
+
+    @classmethod
+    def open(cls, runtime: Runtime, work: Work) -> "_KeeperFiles | None":
+        """Return the files, or None where there is no storage, or none that can be used here."""
+        try:
+            storage = runtime.service.storage
+        except ConfigurationError as error:
+            logger.error("This worker removes no files: %s", error)  # noqa: TRY400 - says it all
+            return None
+        return None if storage is None else cls(storage, work)
+
+    def url_of(self, path: str) -> str:
+        return self._storage.url_of(path)
+
+    def delete(self, path: str) -> None:
+        with self._work:
+            self._storage.delete(path)
 
 
 def _terminate(request: Request, pool: TaskPool) -> None:

@@ -4,12 +4,13 @@ from jobstate.cli.demo import demo
 from jobstate.cli.group import jobstate
 from jobstate.cli.listing import list_jobs, stats
 from jobstate.cli.migrate import migrate
+from jobstate.cli.purge import purge
 from jobstate.cli.show import show
 from jobstate.cli.tending import cancel, sweep, workers
 
 __all__ = ["jobstate", "main"]
 
-for command in (cancel, demo, list_jobs, migrate, show, stats, sweep, workers):
+for command in (cancel, demo, list_jobs, migrate, purge, show, stats, sweep, workers):
     jobstate.add_command(command)
 
 

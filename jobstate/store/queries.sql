@@ -75,6 +75,27 @@
     union all
     select false, {job_columns} from job where not exists (select from done)
 
+-- fragment: asset_is_over
+-- No attempt will ever show this asset: a newer one has its job, or it was given up half-way.
+-- What is true once stays true, so nothing need be locked to act on it.
+    assets.managed
+    and (
+        assets.attempt < jobs.attempt
+        or (
+            assets.stored_at is null
+            and (jobs.completed_at is not null or jobs.worker_id is null)
+        )
+    )
+
+-- fragment: job_is_done_with
+-- The job has landed, all that follows it was dispatched, and no live job has it for a parent.
+    jobs.completed_at is not null
+    and not jobs.followups_pending
+    and not exists (
+        select from {schema}.jobs as child
+        where child.parent_id = jobs.id and child.completed_at is null
+    )
+
 -- name: schema_version
 -- Which migration the schema is at.
 select version_num from {schema}.schema_version;
@@ -310,6 +331,14 @@ done as (
         and job.status in ('queued', 'processing')
         and exists (select from lease)
     returning jobs.*
+),
+superseded as (
+    update {schema}.assets set next_check_at = clock_timestamp()
+    from done
+    where done.attempt > 1
+        and assets.job_id = done.id
+        and assets.attempt < done.attempt
+        and assets.managed
 )
 select
     true as done, true as lease_alive,
@@ -504,6 +533,63 @@ added as (
     returning *
 )
 select {asset_columns} from added;
+
+-- name: begin_asset
+-- Announce a file that the holding attempt is about to store, unless an asset has its path already.
+-- Repeatable with the same id.
+with {held},
+added as (
+    insert into {schema}.assets (
+        id, job_id, user_id, attempt, asset_type, url, storage_path, file_size, content_type,
+        managed, next_check_at
+    )
+    select
+        cast(:asset_id as uuid), held.id, held.user_id, held.attempt, cast(:asset_type as text),
+        cast(:url as text), cast(:storage_path as text), 0, cast(:content_type as text),
+        true, clock_timestamp() + make_interval(secs => cast(:interval as double precision))
+    from held
+    where not exists (
+        select from {schema}.assets as other
+        where other.storage_path = cast(:storage_path as text)
+            and other.id <> cast(:asset_id as uuid)
+    )
+    on conflict (id) do update set next_check_at = excluded.next_check_at
+    returning *
+)
+select added.id is not null from held left join added on true;
+
+-- name: finish_asset
+-- Show a file that the holding attempt has stored. Repeatable.
+with {held},
+stored as (
+    update {schema}.assets set
+        file_size = cast(:file_size as bigint),
+        sha256 = cast(:sha256 as text),
+        stored_at = coalesce(assets.stored_at, clock_timestamp()),
+        next_check_at = null
+    from held
+    where assets.id = cast(:asset_id as uuid)
+        and assets.job_id = held.id
+        and assets.attempt = held.attempt
+    returning assets.*
+)
+select {asset_columns} from stored;
+
+-- name: drop_asset
+-- Forget a file that was not stored.
+delete from {schema}.assets
+where id = cast(:asset_id as uuid) and managed and stored_at is null;
+
+-- name: get_asset
+-- Read a stored file of a job's valid attempt, whether this user owns the job, and whether
+-- jobstate has stored it.
+select owned, managed, {asset_columns}
+from (
+    select jobs.user_id = :user_id as owned, assets.*
+    from {schema}.assets
+    join {schema}.jobs on jobs.id = assets.job_id and jobs.attempt = assets.attempt
+    where assets.id = cast(:asset_id as uuid) and assets.stored_at is not null
+) as found;
 
 -- name: message_of
 -- Read what must be published for a job that waits to be started, or for its follow-ups, with the
@@ -1006,6 +1092,76 @@ select
         else 'wait'
     end
 from looked_at;
+
+-- name: due_assets
+-- List files that no attempt will ever show, longest due first, and whether another asset names
+-- the same path. Whatever is looked at moves to the back, so that nothing starves the rest.
+with looked_at as (
+    update {schema}.assets set
+        next_check_at = clock_timestamp()
+            + make_interval(secs => cast(:interval as double precision))
+    where id in (
+        select id from {schema}.assets
+        where next_check_at <= clock_timestamp()
+        order by next_check_at
+        limit cast(:limit as integer)
+        for no key update skip locked
+    )
+    returning *
+)
+select
+    assets.id, assets.job_id, assets.storage_path, assets.url,
+    exists (
+        select from {schema}.assets as other
+        where other.storage_path = assets.storage_path and other.id <> assets.id
+    )
+from looked_at as assets join {schema}.jobs on jobs.id = assets.job_id
+where {asset_is_over};
+
+-- name: forget_asset
+-- Delete the row of a file that no attempt will ever show, and that is gone.
+delete from {schema}.assets using {schema}.jobs
+where assets.id = cast(:asset_id as uuid) and jobs.id = assets.job_id and {asset_is_over}
+returning assets.id;
+
+-- name: purgeable
+-- List jobs that have landed longer ago than jobs of their status are kept, the oldest first.
+select jobs.id
+from unnest(cast(:statuses as text[]), cast(:ages as double precision[])) as kept (status, age)
+join {schema}.jobs
+    on jobs.status = kept.status
+    and jobs.completed_at < clock_timestamp() - make_interval(secs => kept.age)
+where {job_is_done_with}
+    and jobs.id <> all(cast(:tried as uuid[]))
+    and (
+        cast(:with_files as boolean)
+        or not exists (select from {schema}.assets where assets.job_id = jobs.id and assets.managed)
+    )
+order by jobs.completed_at
+limit cast(:limit as integer);
+
+-- name: files_of
+-- List the files that jobstate has stored for these jobs, and whether another asset, of a job
+-- that is not among them, names the same path.
+select
+    assets.id, assets.job_id, assets.storage_path, assets.url,
+    exists (
+        select from {schema}.assets as other
+        where other.storage_path = assets.storage_path
+            and other.job_id <> all(cast(:ids as uuid[]))
+    )
+from {schema}.assets
+where assets.job_id = any(cast(:ids as uuid[])) and assets.managed;
+
+-- name: purge_jobs
+-- Delete jobs that nothing needs any more, with their history, items and assets.
+delete from {schema}.jobs
+where id in (
+    select jobs.id from {schema}.jobs
+    where jobs.id = any(cast(:ids as uuid[])) and {job_is_done_with}
+    for update skip locked
+)
+returning id;
 
 -- name: rest
 -- Say when a live job must be looked at again.

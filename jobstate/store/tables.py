@@ -119,6 +119,8 @@ def define(
             Column("sha256", Text),
             Column("created_at", _AT, nullable=False),
             Column("stored_at", _AT),
+            Column("managed", Boolean, nullable=False),
+            Column("next_check_at", _AT),
         ),
         job_items=table(
             "job_items",

@@ -71,6 +71,8 @@ def test_a_round_of_the_sweeper_says_what_it_did(
         "rescued": 1,
         "failed": 0,
         "published": 0,
+        "cleaned": 0,
+        "purged": 0,
     }
 
 

@@ -99,6 +99,10 @@ REFUSED = [
     ("system_user_id", "", "it must be text"),
     ("storage_url", "", "it must be text"),
     ("storage_url", 5, "it must be text"),
+    ("storage_url", "/srv/assets", "it must look like file:///folder"),
+    ("storage_url", "ftp://host/folder", "it must look like file:///folder"),
+    ("storage_url", "file://host/folder", "file:// takes an absolute folder"),
+    ("storage_url", "s3:///prefix", "file:// takes an absolute folder"),
     ("retention", 60, "it must map statuses to durations"),
     ("retention", {"done": 60}, "'done' is no terminal status"),
     ("retention", {"queued": 60}, "'queued' is no terminal status"),
@@ -220,9 +224,14 @@ def test_a_named_database_wins_over_the_environment(monkeypatch: pytest.MonkeyPa
     assert (settings.database_url, settings.schema) == (URL, "other")
 
 
-@pytest.mark.parametrize("name", ["database_url", "storage_url"])
-def test_a_password_in_a_url_is_never_shown(name: str) -> None:
-    secret = "postgresql+psycopg://user:geheim@localhost/shop"  # noqa: S105 - nobody's
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("database_url", "postgresql+psycopg://user:geheim@localhost/shop"),
+        ("storage_url", "s3://bucket/jobs?key=user&secret=geheim"),
+    ],
+)
+def test_a_password_in_a_url_is_never_shown(name: str, secret: str) -> None:
     assert "geheim" not in repr(load(**{name: secret}))
     with pytest.raises(ConfigurationError) as refused:
         load(**{name: ["geheim"]})

@@ -75,6 +75,9 @@ create index jobs_due on {schema}.jobs (next_check_at)
 -- name: jobs_held
 create index jobs_held on {schema}.jobs (worker_id) where worker_id is not null;
 
+-- name: jobs_landed
+create index jobs_landed on {schema}.jobs (completed_at) where completed_at is not null;
+
 -- name: jobs_parent
 create index jobs_parent on {schema}.jobs (parent_id) where parent_id is not null;
 
@@ -92,11 +95,20 @@ create table {schema}.assets (
     sha256 text,
     created_at timestamptz not null default clock_timestamp(),
     stored_at timestamptz,
-    constraint assets_file_size_not_negative check (file_size >= 0)
+    managed boolean not null default false,
+    next_check_at timestamptz,
+    constraint assets_file_size_not_negative check (file_size >= 0),
+    constraint assets_only_managed_are_checked check (managed or next_check_at is null)
 );
 
 -- name: assets_job
 create index assets_job on {schema}.assets (job_id);
+
+-- name: assets_path
+create index assets_path on {schema}.assets (storage_path);
+
+-- name: assets_due
+create index assets_due on {schema}.assets (next_check_at) where next_check_at is not null;
 
 -- name: job_items
 create table {schema}.job_items (

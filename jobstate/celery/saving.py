@@ -1,0 +1,43 @@
+"""Stores the files of a running attempt, with rows that are fenced like all it writes."""
+
+from jobstate import attempts
+from jobstate.assets import AssetSaver, Content, NewAsset, folder_of
+from jobstate.celery.attempt import Attempt
+from jobstate.records import Asset
+from jobstate.storage import required
+
+
+def saver_of(attempt: Attempt) -> AssetSaver:
+    """Return what stores files of an attempt.
+
+    Raises:
+        ConfigurationError: No storage is set, or its library is missing.
+    """
+    settings = attempt.runtime.settings
+    return AssetSaver(
+        required(attempt.runtime.service.storage),
+        _FencedRows(attempt),
+        folder_of(attempt.job.user_id, attempt.job.id, attempt.hold.attempt),
+        settings.heartbeat,
+    )
+
+
+class _FencedRows:
+    """The rows of an attempt's files; see `jobstate.assets.Rows`."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def begin(self, new: NewAsset) -> bool:
+        interval = self._attempt.runtime.settings.sweep_interval
+        return self._attempt.insist(attempts.begin_asset(self._attempt.hold, new, interval))
+
+    def go_on(self) -> None:
+        self._attempt.go_on()
+
+    def finish(self, new: NewAsset, content: Content) -> Asset:
+        # The answer must be known before anybody may delete the file.
+        return self._attempt.insist(attempts.finish_asset(self._attempt.hold, new, content))
+
+    def drop(self, new: NewAsset) -> None:
+        self._attempt.runtime.service.store.run(attempts.drop_asset(new.id))

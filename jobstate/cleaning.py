@@ -1,0 +1,177 @@
+"""Removes what nobody needs any more: files of attempts that are over, and jobs that are old.
+
+The file goes first, then the row. Only files that `save_asset` has stored are ever touched, and
+never one that another asset names.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from jobstate.errors import StorageUnavailable
+from jobstate.settings import Settings
+from jobstate.states import JobStatus
+from jobstate.store import Operation, Store
+
+logger = logging.getLogger("jobstate")
+
+BATCH = 100
+"""How many files, or jobs, are removed in a row."""
+
+ROUNDS = 10
+"""How many batches one call works off, unless it must come to an end of all."""
+
+REST = 60.0
+"""How long a storage that is down is left alone, in seconds."""
+
+
+class Files(Protocol):
+    """As much of a `Storage` as is needed here."""
+
+    def url_of(self, path: str) -> str:
+        """Return the URL of a file."""
+
+    def delete(self, path: str) -> None:
+        """Delete a file, if it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that jobstate has stored, or was about to store."""
+
+    asset_id: UUID
+    job_id: UUID
+    storage_path: str
+    url: str
+    is_shared: bool
+    """Whether another asset names it, which is to stay."""
+
+
+class Cleaner:
+    """Removes files and jobs. Any number may work at once.
+
+    Args:
+        store: The database.
+        settings: What is kept, and for how long.
+        files: The storage; without it, what has files is left alone.
+    """
+
+    def __init__(self, store: Store, settings: Settings, files: Files | None) -> None:
+        self._store = store
+        self._settings = settings
+        self._files = files
+        self._rests_until = 0.0
+
+    def clean_assets(self) -> int:
+        """Remove files of attempts that are over; return how many."""
+        cleaned = 0
+        for _ in range(ROUNDS):
+            if not self._may_remove_files:
+                break
+            due = self._store.run(due_assets(self._settings.sweep_interval, BATCH))
+            gone = [file for file in due if self._remove(file)]
+            for file in gone:
+                cleaned += self._store.run(forget_asset(file.asset_id))
+            if not gone:
+                break
+        return cleaned
+
+    def purge_expired(self) -> int:
+        """Remove jobs that were kept as long as the settings say; return how many."""
+        retention = self._settings.retention
+        return self.purge(retention, ROUNDS) if retention else 0
+
+    def purge(self, ages: Mapping[JobStatus, float], rounds: int | None = None) -> int:
+        """Remove jobs that landed longer ago than their status is kept; return how many.
+
+        Args:
+            ages: For each status, the age in seconds.
+            rounds: How many batches; without it, all there are.
+        """
+        purged, tried, done = 0, set[UUID](), 0
+        while rounds is None or done < rounds:
+            done += 1
+            found = self._store.run(
+                purgeable(ages, tried, BATCH, with_files=self._may_remove_files)
+            )
+            tried |= set(found)
+            purged += self._purge(found)
+            if len(found) < BATCH:
+                break
+        return purged
+
+    def _purge(self, job_ids: list[UUID]) -> int:
+        if not job_ids:
+            return 0
+        files = defaultdict(list)
+        for file in self._store.run(files_of(job_ids)):
+            files[file.job_id].append(file)
+        empty = [job_id for job_id in job_ids if all(map(self._remove, files[job_id]))]
+        return self._store.run(purge_jobs(empty))
+
+    @property
+    def _may_remove_files(self) -> bool:
+        return self._files is not None and time.monotonic() >= self._rests_until
+
+    def _remove(self, file: StoredFile) -> bool:
+        """Delete a file; return whether its row may go."""
+        if file.is_shared:
+            return True
+        if self._files is None or not self._may_remove_files:
+            return False
+        if self._files.url_of(file.storage_path) != file.url:
+            logger.warning(
+                "Asset %s is left where it is: %s is not in the storage that is set now.",
+                file.asset_id,
+                file.url,
+            )
+            return False
+        try:
+            self._files.delete(file.storage_path)
+        except StorageUnavailable as error:
+            self._rests_until = time.monotonic() + REST
+            logger.warning("Files are removed in %.0f s: %s", REST, error)
+            return False
+        return True
+
+
+def due_assets(interval: float, limit: int) -> Operation[list[StoredFile]]:
+    """List files that no attempt will ever show; what is looked at moves to the back."""
+    return Operation(
+        "due_assets",
+        {"interval": interval, "limit": limit},
+        lambda rows: [StoredFile(*row) for row in rows],
+    )
+
+
+def forget_asset(asset_id: UUID) -> Operation[bool]:
+    """Delete the row of a file that no attempt will ever show, and that is gone."""
+    return Operation("forget_asset", {"asset_id": asset_id}, bool)
+
+
+def purgeable(
+    ages: Mapping[JobStatus, float], tried: set[UUID], limit: int, *, with_files: bool
+) -> Operation[list[UUID]]:
+    """List jobs that were kept long enough, but for those that were tried already."""
+    params = {
+        "statuses": list(ages),
+        "ages": list(ages.values()),
+        "tried": list(tried),
+        "limit": limit,
+        "with_files": with_files,
+    }
+    return Operation("purgeable", params, lambda rows: [job_id for (job_id,) in rows])
+
+
+def files_of(job_ids: list[UUID]) -> Operation[list[StoredFile]]:
+    """List the files that jobstate has stored for these jobs."""
+    return Operation("files_of", {"ids": job_ids}, lambda rows: [StoredFile(*row) for row in rows])
+
+
+def purge_jobs(job_ids: list[UUID]) -> Operation[int]:
+    """Delete those of these jobs that nothing needs any more; answer how many."""
+    return Operation("purge_jobs", {"ids": job_ids}, len)

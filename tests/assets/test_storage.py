@@ -1,0 +1,253 @@
+"""Folders and buckets behave alike: a file is there as a whole, or not at all."""
+
+import hashlib
+import multiprocessing
+import re
+import signal
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from jobstate import AssetNotFound, ConfigurationError, StorageUnavailable
+from jobstate.storage import PART, Storage, open_storage
+from tests.assets.buckets import S3
+
+MB = 1024 * 1024
+
+StoreFile = Callable[..., None]
+
+
+def content(storage: Storage, path: str) -> bytes:
+    return b"".join(storage.read(path))
+
+
+@pytest.mark.parametrize("size", [0, 1, PART, 2 * PART + 5])
+def test_what_was_written_is_read(storage: Storage, store_file: StoreFile, size: int) -> None:
+    data = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    store_file("u/j/1/x", *(data[at : at + MB] for at in range(0, size, MB)))
+    assert hashlib.sha256(content(storage, "u/j/1/x")).digest() == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("size", [10, 3 * PART])
+def test_a_writer_that_fails_leaves_nothing(
+    storage: Storage, s3: S3, tmp_path: Path, size: int
+) -> None:
+    before = s3.unfinished()
+
+    def fail() -> None:
+        with storage.writer("u/j/1/x", None) as write:
+            write(b"x" * size)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with pytest.raises(AssetNotFound):
+        content(storage, "u/j/1/x")
+    assert s3.unfinished() == before
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_that_is_being_written_is_not_seen(storage: Storage) -> None:
+    with storage.writer("u/j/1/x", None) as write:
+        write(b"x" * 2 * PART)
+        with pytest.raises(AssetNotFound):
+            content(storage, "u/j/1/x")
+    assert len(content(storage, "u/j/1/x")) == 2 * PART
+
+
+def test_deleting_is_repeatable_and_leaves_the_neighbours(
+    storage: Storage, store_file: StoreFile
+) -> None:
+    store_file("u/j/1/x", b"x")
+    store_file("u/j/1/y", b"y")
+    store_file("u/j/2/x", b"z")
+    storage.delete("u/j/1/x")
+    storage.delete("u/j/1/x")
+    storage.delete("never/was/1/there")
+    assert content(storage, "u/j/1/y") == b"y"
+    assert content(storage, "u/j/2/x") == b"z"
+
+
+def test_a_name_may_hold_any_sign(storage: Storage, store_file: StoreFile) -> None:
+    names = ["sp ace.csv", "Größe.csv", "100%.txt", "a#1", "a?b=c", "a+b&c", "it's", "[x]*", "~"]
+    for name in names:
+        store_file(f"u/j/1/{name}", name.encode())
+    for name in names:
+        assert content(storage, f"u/j/1/{name}") == name.encode()
+        storage.delete(f"u/j/1/{name}")
+        with pytest.raises(AssetNotFound):
+            content(storage, f"u/j/1/{name}")
+
+
+def test_files_of_one_folder_may_be_written_and_deleted_at_once(
+    storage: Storage, store_file: StoreFile
+) -> None:
+    failed: list[Exception] = []
+
+    def work(name: str) -> None:
+        try:
+            for _ in range(20):
+                store_file(f"u/j/1/{name}", b"x")
+                storage.delete(f"u/j/1/{name}")
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(str(number),)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_a_storage_that_was_used_before_a_fork_works_after_it(
+    storage: Storage, store_file: StoreFile
+) -> None:
+    """A pool process is forked from one whose sweeper has removed files."""
+    store_file("u/j/1/x", b"x")
+    child = multiprocessing.get_context("fork").Process(target=store_file, args=("u/j/1/y", b"y"))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert content(storage, "u/j/1/y") == b"y"
+
+
+class LimitReached(Exception):  # noqa: N818 - as Celery's soft time limit
+    """What a signal handler raises."""
+
+
+def test_what_a_signal_raises_leaves_the_writer_as_it_is(storage: Storage) -> None:
+    def write_for_ever() -> None:
+        with storage.writer("u/j/1/x", None) as write:
+            while True:
+                write(b"x" * MB)
+
+    with _alarm(), pytest.raises(LimitReached):
+        write_for_ever()
+    with pytest.raises(AssetNotFound):
+        content(storage, "u/j/1/x")
+
+
+def test_a_folder_is_tidy_again_when_all_is_deleted(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    storage = open_storage(root.as_uri())
+    with storage.writer("u/j/1/x", None) as write:
+        write(b"x")
+    storage.delete("u/j/1/x")
+    assert list(root.iterdir()) == []
+
+
+def test_deleting_removes_what_is_being_written_and_the_writer_learns_of_it(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    storage = open_storage(root.as_uri())
+
+    def lose_the_file() -> None:
+        with storage.writer("u/j/1/x", None) as write:
+            write(b"x" * MB)
+            assert len([path for path in root.rglob("*") if path.is_file()]) == 1
+            storage.delete("u/j/1/x")
+            assert list(root.iterdir()) == []
+
+    with pytest.raises(StorageUnavailable):
+        lose_the_file()
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    storage = open_storage((tmp_path / "file").as_uri())
+    with (
+        pytest.raises(StorageUnavailable, match=re.escape((tmp_path / "file").as_uri())),
+        storage.writer("u/j/1/x", None),
+    ):
+        pass
+
+
+def test_a_bucket_that_is_down_is_said_to_be_so_without_its_secrets() -> None:
+    with S3() as server:
+        storage = open_storage(server.url("here"))
+    for act in (
+        lambda: storage.delete("u/j/1/x"),
+        lambda: content(storage, "u/j/1/x"),
+        lambda: _store(storage, 1),
+        lambda: _store(storage, 2 * PART),
+    ):
+        with pytest.raises(StorageUnavailable) as raised:
+            act()
+        assert "s3://bucket/here" in str(raised.value)
+        assert "secret" not in str(raised.value)
+
+
+def test_a_bucket_that_refuses_is_said_to_be_so(s3: S3) -> None:
+    storage = open_storage(s3.url("x").replace("s3://bucket", "s3://another"))
+    with (
+        pytest.raises(StorageUnavailable, match="bucket does not exist"),
+        storage.writer("x", None) as write,
+    ):
+        write(b"x")
+
+
+def test_a_bucket_knows_the_media_type_and_signs(s3: S3) -> None:
+    folder = uuid4().hex
+    storage = open_storage(s3.url(folder))
+    for name, size in (("small", 1), ("large", PART + 1)):
+        with storage.writer(name, "text/csv") as write:
+            write(b"x" * size)
+        assert s3.content_type(f"{folder}/{name}") == "text/csv"
+    signed = storage.sign("small", 60)
+    assert signed is not None
+    with urllib.request.urlopen(signed) as answer:  # noqa: S310 - our own server
+        assert answer.read() == b"x"
+
+
+def test_a_folder_signs_nothing(tmp_path: Path) -> None:
+    assert open_storage(tmp_path.as_uri()).sign("x", 60) is None
+
+
+def test_a_url_shows_no_secret(s3: S3, tmp_path: Path) -> None:
+    assert open_storage(s3.url("here")).url_of("u/x") == "s3://bucket/here/u/x"
+    assert open_storage(tmp_path.as_uri()).url_of("u/x") == f"{tmp_path.as_uri()}/u/x"
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="unknown option colour: s3:// takes endpoint_url"):
+        open_storage("s3://bucket?colour=red")
+
+
+@pytest.mark.parametrize(
+    ("url", "package"), [("s3://b", "s3fs"), ("gs://b", "gcsfs"), ("az://b", "adlfs")]
+)
+def test_a_missing_library_is_named_with_the_extra(
+    monkeypatch: pytest.MonkeyPatch, url: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    # fsspec remembers what it has found.
+    monkeypatch.setattr(import_module("fsspec.registry"), "_registry", {})
+    with pytest.raises(ConfigurationError, match=rf"{package} cannot .* jobstate\[storage\]"):
+        open_storage(url)
+
+
+def _store(storage: Storage, size: int) -> None:
+    with storage.writer("u/j/1/x", None) as write:
+        write(b"x" * size)
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    def ring(*_: object) -> None:
+        raise LimitReached
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

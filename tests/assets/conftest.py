@@ -5,10 +5,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
+from jobstate import JobService
 from jobstate.storage import Storage, open_storage
 from tests.assets.buckets import S3
+from tests.assets.scene import FileScene
 from tests.worker.site import Site
 
 OpenSite = Callable[[str | None], AbstractContextManager[Site]]
@@ -57,3 +60,19 @@ def open_site(emptied_url: str, broker_url: str) -> OpenSite:
             yield site
 
     return open_one
+
+
+@pytest.fixture
+def jobs_url(emptied_url: str) -> str:
+    """The database that these tests use in turn."""
+    return emptied_url
+
+
+@pytest.fixture
+def scene(
+    service: JobService, connect: Callable[[], psycopg.Connection], tmp_path: Path
+) -> FileScene:
+    """A sweeper whose files are in a folder."""
+    scene = FileScene(service.store, connect())
+    scene.keep_files_in(tmp_path / "store")
+    return scene

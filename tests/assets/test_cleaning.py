@@ -1,0 +1,181 @@
+"""The sweeper removes files that no attempt will ever show; and no others."""
+
+from pathlib import Path
+
+import pytest
+
+from jobstate import Asset, JobService, attempts, sweeping
+from jobstate.assets import Content
+from jobstate.attempts import ending
+from jobstate.states import ErrorCode
+from tests.assets.scene import FileScene
+from tests.factories import hold_of, landed, released, take, together
+
+
+def superseded(scene: FileScene) -> tuple[Asset, Asset]:
+    """Let an attempt store a file and lose its job to another that stores one of the same name."""
+    old = scene.held()
+    first = scene.stored(old)
+    released(scene.store, old)
+    second = scene.stored(hold_of(take(scene.store, old.job_id, ticket=1).job))
+    return first, second
+
+
+def test_the_file_of_a_superseded_attempt_is_removed_and_the_newer_stays(scene: FileScene) -> None:
+    first, second = superseded(scene)
+    assert scene.sweep().cleaned == 1
+    assert (scene.exists(first), scene.exists(second)) == (False, True)
+    assert scene.rows() == {second.id}
+    assert scene.sweep().cleaned == 0
+
+
+def test_the_file_of_a_released_attempt_stays_until_another_takes_the_job(
+    scene: FileScene,
+) -> None:
+    """It is the last attempt's, should there be no other."""
+    hold = scene.held()
+    asset = scene.stored(hold)
+    released(scene.store, hold)
+    scene.assets_are_due()
+    assert scene.sweep().cleaned == 0
+    assert scene.exists(asset)
+
+
+def test_a_file_that_is_being_stored_stays(scene: FileScene) -> None:
+    asset = scene.begun(scene.held())
+    for _ in range(3):
+        scene.assets_are_due()
+        assert scene.sweep().cleaned == 0
+    assert scene.exists(asset)
+
+
+@pytest.mark.parametrize("end", ["landed", "released", "cancelled"])
+def test_a_file_that_was_not_finished_when_its_attempt_ended_is_removed(
+    scene: FileScene, end: str
+) -> None:
+    hold = scene.held()
+    asset = scene.begun(hold)
+    if end == "landed":
+        assert landed(scene.store, hold)[0]
+    else:
+        released(scene.store, hold)
+    if end == "cancelled":
+        scene.store.run_all(sweeping.end_unheld(hold.job_id, 1, ending(ErrorCode.CANCELLED)))
+    scene.assets_are_due()
+    assert scene.sweep().cleaned == 1
+    assert not scene.exists(asset)
+    assert scene.rows() == set()
+
+
+def test_an_attempt_that_lost_its_job_cannot_show_its_file(scene: FileScene) -> None:
+    hold = scene.held()
+    new = scene.begun(hold)
+    released(scene.store, hold)
+    assert scene.store.run(attempts.finish_asset(hold, new, Content(4, "00"))) is None
+    assert scene.store.run(attempts.begin_asset(hold, new, 5.0)) is None
+
+
+def test_a_shown_file_of_a_landed_job_stays(scene: FileScene) -> None:
+    hold = scene.held()
+    asset = scene.stored(hold)
+    landed(scene.store, hold)
+    scene.assets_are_due()
+    assert scene.sweep().cleaned == 0
+    assert scene.exists(asset)
+
+
+def test_files_that_tasks_have_stored_themselves_are_never_touched(scene: FileScene) -> None:
+    hold = scene.held()
+    theirs = scene.root / "theirs"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("data")
+    described = {"content_type": None, "sha256": None}
+    added = attempts.add_asset(hold, "csv", theirs.as_uri(), "theirs", 4, **described)
+    asset = scene.store.run(added)
+    assert asset is not None
+    released(scene.store, hold)
+    landed(scene.store, hold_of(take(scene.store, hold.job_id, ticket=1).job))
+    assert scene.sweep().cleaned == 0
+    assert scene.rows() == {asset.id}
+    scene.landed_ago(60, hold.job_id)
+    assert scene.cleaner.purge({"completed": 1}) == 1  # type: ignore[dict-item]
+    assert theirs.exists()
+
+
+def test_a_file_that_another_asset_names_stays(scene: FileScene, service: JobService) -> None:
+    first, _ = superseded(scene)
+    other = scene.driven(started=True)
+    service.create_asset(other.id, other.user_id, "csv", first.url, first.storage_path, 4)
+    assert scene.sweep().cleaned == 1
+    assert scene.exists(first)
+    assert first.id not in scene.rows()
+
+
+def test_a_storage_that_is_down_is_asked_once_and_keeps_nobody_waiting(scene: FileScene) -> None:
+    files = [superseded(scene)[0] for _ in range(3)]
+    lost = scene.lost()
+    scene.files.is_down = lambda _: True
+    assert (scene.sweep().cleaned, len(scene.files.asked)) == (0, 1)
+    assert scene.read(lost).worker_id is None
+    scene.assets_are_due()
+    scene.sweep()
+    assert len(scene.files.asked) == 1, "it rests"
+    scene.keep_files_in(scene.root)
+    scene.assets_are_due()
+    assert scene.sweep().cleaned == 3
+    assert not any(map(scene.exists, files))
+
+
+def test_a_file_that_cannot_be_removed_does_not_keep_the_others_for_ever(scene: FileScene) -> None:
+    stuck, _ = superseded(scene)
+    others = [superseded(scene)[0] for _ in range(3)]
+    for _ in range(3):
+        # Each round begins after the rest, with what was not looked at for the longest time.
+        root, down = scene.root, stuck.storage_path
+        scene.keep_files_in(root)
+        scene.files.is_down = lambda path, down=down: path == down  # type: ignore[misc]
+        scene.sweep()
+    assert scene.rows() >= {stuck.id}
+    scene.sql("update jobstate.assets set next_check_at = now() where next_check_at is not null")
+    scene.keep_files_in(scene.root)
+    scene.sweep()
+    assert not any(map(scene.exists, others))
+
+
+def test_without_a_storage_files_wait_for_one(scene: FileScene) -> None:
+    first, second = superseded(scene)
+    root = scene.root
+    scene.keep_files_in(None)
+    assert scene.sweep().cleaned == 0
+    assert scene.rows() == {first.id, second.id}
+    scene.keep_files_in(root)
+    assert scene.sweep().cleaned == 1
+
+
+def test_a_file_in_another_storage_than_the_one_set_now_is_left_there(
+    scene: FileScene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, _ = superseded(scene)
+    scene.keep_files_in(tmp_path / "elsewhere")
+    assert scene.sweep().cleaned == 0
+    assert Path(first.url.removeprefix("file://")).exists()
+    assert "is not in the storage that is set now" in caplog.text
+
+
+def test_two_sweepers_remove_each_file_once(scene: FileScene) -> None:
+    files = [superseded(scene)[0] for _ in range(20)]
+    cleaned = together(scene.cleaner.clean_assets, scene.cleaner.clean_assets)
+    assert sum(cleaned) == 20
+    assert len(scene.files.asked) == 20
+    assert not any(map(scene.exists, files))
+
+
+def test_many_files_are_removed_in_one_round(scene: FileScene) -> None:
+    old = scene.held()
+    for number in range(250):
+        scene.stored(old, str(number))
+    released(scene.store, old)
+    take(scene.store, old.job_id, ticket=1)
+    assert scene.sweep().cleaned == 250
+    assert scene.rows() == set()
+    assert list(scene.root.iterdir()) == []

@@ -291,7 +291,8 @@ class JobService:
             StorageUnavailable: The storage cannot be reached.
         """
         found, managed = self.store.run(operations.get_asset(asset, user_id))
-        return self._storage().read(operations.managed_path(found, managed=managed))
+        path = operations.managed_path(found, managed=managed)
+        return required(self.storage).read(path)
 
     def asset_url(
         self, asset: Asset | UUID | str, user_id: object, expires: float = 3600
@@ -309,7 +310,7 @@ class JobService:
         found, managed = self.store.run(operations.get_asset(asset, user_id))
         if not managed:
             return found.url
-        return self._storage().sign(found.storage_path, expires)
+        return required(self.storage).sign(found.storage_path, expires)
 
     def purge(
         self,
@@ -376,6 +377,3 @@ class JobService:
     def close(self) -> None:
         """Close this process's connections; the next call opens new ones."""
         self.store.close()
-
-    def _storage(self) -> Storage:
-        return required(self.storage)

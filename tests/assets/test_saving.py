@@ -19,7 +19,7 @@ from jobstate import (
     StorageUnavailable,
 )
 from jobstate.assets import check_name, folder_of, name_of
-from jobstate.storage import open_storage
+from jobstate.storage import open_storage, required
 from tests.assets.buckets import S3
 from tests.assets.conftest import OpenSite
 from tests.worker.site import Site
@@ -217,7 +217,7 @@ def test_a_source_that_raises_leaves_nothing(site: Site, s3: S3) -> None:
     site.failed(job, "exception", "the source is broken")
     assert rows(site) == []
     with pytest.raises(Exception, match="does not exist"):
-        b"".join(site.service._storage().read(f"{site.user_id}/{job.id}/1/csv"))
+        b"".join(required(site.service.storage).read(f"{site.user_id}/{job.id}/1/csv"))
     assert s3.unfinished() == before
 
 
@@ -252,7 +252,7 @@ def test_a_storage_that_is_down_fails_clearly(open_site: OpenSite) -> None:
 def test_a_storage_that_comes_back_in_time_costs_nothing(
     folder_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage = folder_site.service._storage()
+    storage = required(folder_site.service.storage)
     writer, failures = (
         storage.writer,
         iter([StorageUnavailable("down"), StorageUnavailable("down")]),

@@ -119,6 +119,8 @@ class AssetSaver:
             try:
                 return self._write(new, file)
             except StorageUnavailable as error:
+                # The clean-up after an attempt that lost its job also ends its upload.
+                self._rows.go_on()
                 # A stream that is read cannot be read again.
                 if start is None or not tries_left:
                     raise

@@ -224,8 +224,12 @@ class Bucket:
 
     def delete(self, path: str) -> None:
         """Delete a file; see `Storage`."""
+        fs, key = self._connected(), self._key(path)
+        if self._scheme == "s3":
+            with self._translated():
+                _give_up_uploads(fs, key)
         with self._translated(), suppress(FileNotFoundError):
-            self._connected().rm_file(self._key(path))
+            fs.rm_file(key)
 
     def sign(self, path: str, expires: float) -> str | None:
         """Return a signed URL, or None where the credentials cannot sign; see `Storage`."""
@@ -310,6 +314,20 @@ def _file_system(scheme: str, options: dict[str, Any]) -> Any:
     return found
 
 
+def _give_up_uploads(fs: Any, key: str) -> None:
+    """Free what an upload that was cut off has sent, and keep one that goes on from completing.
+
+    The others free it by themselves after a week.
+    """
+    bucket, name, _ = fs.split_path(key)
+    # Not every S3 knows this call, nor do all credentials allow it: a lifecycle rule does it too.
+    with suppress(FileNotFoundError, NotImplementedError, PermissionError):
+        found = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=name)
+        for upload in found.get("Uploads", []):
+            if upload["Key"] == name:
+                fs.abort_mpu(bucket, name, upload["UploadId"])
+
+
 def _is_of_storage(error: Exception) -> bool:
     """Tell a failure of the storage from what a signal has raised meanwhile, such as a limit."""
     return isinstance(error, OSError) or any(
@@ -327,7 +345,8 @@ def _unavailable(where: str, error: Exception) -> StorageUnavailable:
 def _in_its_folder(file: Path, action: Callable[[], T]) -> T:
     """Do something in a folder that is made before; others may remove it while it is empty."""
     for _ in range(_RACES):
-        with suppress(FileNotFoundError):
+        # It may go between any two steps of mkdir, which then finds it there, and no folder.
+        with suppress(FileExistsError, FileNotFoundError):
             file.parent.mkdir(parents=True, exist_ok=True)
             return action()
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -84,9 +84,10 @@ class S3:
         """Return the media type of a file."""
         return str(self.client.head_object(Bucket="bucket", Key=key)["ContentType"])
 
-    def unfinished(self) -> int:
+    def unfinished(self, prefix: str = "") -> int:
         """Count uploads that were neither completed nor given up."""
-        return len(self.client.list_multipart_uploads(Bucket="bucket").get("Uploads", []))
+        found = self.client.list_multipart_uploads(Bucket="bucket", Prefix=prefix)
+        return len(found.get("Uploads", []))
 
     def _has_bucket(self) -> bool:
         try:

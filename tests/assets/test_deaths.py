@@ -54,6 +54,9 @@ class AssetSite(FaultySite):
         files = {} if attempt is None else {f"{attempt}/result.bin": 3 * PART}
         eventually(lambda: self.rows(job) == rows, f"the rows {rows}")
         eventually(lambda: self.files(job) == files, f"the files {files}")
+        if self.prefix is not None:
+            unfinished = f"{self.prefix}/{job.user_id}/{job.id}/"
+            eventually(lambda: not self.s3.unfinished(unfinished), "the end of cut-off uploads")
 
 
 @pytest.fixture(scope="module", params=["folder", "s3"])

@@ -144,20 +144,22 @@ def test_a_folder_is_tidy_again_when_all_is_deleted(tmp_path: Path) -> None:
     assert list(root.iterdir()) == []
 
 
-def test_deleting_removes_what_is_being_written_and_the_writer_learns_of_it(tmp_path: Path) -> None:
-    root = tmp_path / "store"
-    storage = open_storage(root.as_uri())
+def test_deleting_removes_what_is_being_written_and_the_writer_learns_of_it(
+    storage: Storage, s3: S3, tmp_path: Path
+) -> None:
+    before = s3.unfinished()
 
     def lose_the_file() -> None:
         with storage.writer("u/j/1/x", None) as write:
-            write(b"x" * MB)
-            assert len([path for path in root.rglob("*") if path.is_file()]) == 1
+            write(b"x" * (PART + MB))
             storage.delete("u/j/1/x")
-            assert list(root.iterdir()) == []
+            assert s3.unfinished() == before
 
     with pytest.raises(StorageUnavailable):
         lose_the_file()
-    assert [path for path in root.rglob("*") if path.is_file()] == []
+    with pytest.raises(AssetNotFound):
+        content(storage, "u/j/1/x")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_folder_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> None:
@@ -229,7 +231,8 @@ def test_a_missing_library_is_named_with_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     # fsspec remembers what it has found.
-    monkeypatch.setattr(import_module("fsspec.registry"), "_registry", {})
+    found = import_module("fsspec.registry")._registry
+    monkeypatch.delitem(found, url.partition(":")[0], raising=False)
     with pytest.raises(ConfigurationError, match=rf"{package} cannot .* jobstate\[storage\]"):
         open_storage(url)
 

@@ -1,164 +1,14 @@
-"""Where the files of assets are: a folder, or a bucket of S3, Google Cloud Storage or Azure.
-
-The only place that imports fsspec. A file appears whole or not at all.
-"""
+"""Files in a bucket. The only place that imports fsspec."""
 
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from jobstate.errors import AssetNotFound, ConfigurationError, JobStateError, StorageUnavailable
-
-CHUNK = 1024 * 1024
-"""How much of a file is read at once, in bytes."""
-
-PART = 8 * 1024 * 1024
-"""How much of a file is sent at once, in bytes. S3 takes 10,000 parts: files of up to 80 GB."""
-
-Write = Callable[[bytes], object]
-
-T = TypeVar("T")
-
-_RACES = 10
-"""How often a folder is made anew that others have removed."""
-
-
-class Storage(Protocol):
-    """Keeps files by their path, such as ``user/job/1/orders.csv``.
-
-    Every method raises `StorageUnavailable` when the storage cannot be reached, or refuses.
-    """
-
-    def url_of(self, path: str) -> str:
-        """Return the URL of a file, without any secret."""
-
-    def writer(self, path: str, content_type: str | None) -> Any:
-        """Write a file in a ``with`` block, with what it gives: a function that takes bytes.
-
-        The file is there when the block has ended. When it raises, there is none.
-        """
-
-    def read(self, path: str) -> Iterator[bytes]:
-        """Yield the content of a file. Raises `AssetNotFound` where there is none."""
-
-    def delete(self, path: str) -> None:
-        """Delete a file, and what an interrupted writer has left of it; it may be gone already."""
-
-    def sign(self, path: str, expires: float) -> str | None:
-        """Return a URL that anybody may read the file by for so many seconds, if there can be."""
-
-
-def open_storage(url: str) -> Storage:
-    """Return the storage that a URL names; it connects when first used.
-
-    Raises:
-        ConfigurationError: The URL has an unknown option, or the library that it needs is missing.
-    """
-    scheme = urlsplit(url).scheme
-    return Folder(url) if scheme == "file" else Bucket(url)
-
-
-def required(storage: Storage | None) -> Storage:
-    """Return the storage.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
-    if storage is None:
-        raise ConfigurationError(
-            "jobstate_storage_url is not set: files of assets need a storage. "
-            "Set it, for example to file:///srv/assets."
-        )
-    return storage
-
-
-class Folder:
-    """A folder of this machine, or one that all workers and web servers have mounted.
-
-    Args:
-        url: ``file:///srv/assets``.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._root = Path(unquote(urlsplit(url).path))
-
-    def url_of(self, path: str) -> str:
-        """Return the URL of a file."""
-        return (self._root / path).as_uri()
-
-    @contextmanager
-    def writer(self, path: str, content_type: str | None) -> Iterator[Write]:  # noqa: ARG002 - a folder keeps none
-        """Write a file; see `Storage`."""
-        target, part = self._root / path, self._part_of(path)
-        try:
-            with self._translated():
-                file = _in_its_folder(part, lambda: part.open("wb"))
-            with file:
-
-                def write(data: bytes) -> None:
-                    with self._translated():
-                        file.write(data)
-
-                yield write
-                with self._translated():
-                    file.flush()
-                    os.fsync(file.fileno())  # the row is durable; its file must be so before
-            with self._translated():
-                _in_its_folder(target, lambda: part.replace(target))
-                _sync_folder(target.parent)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-                part.parent.rmdir()
-
-    def read(self, path: str) -> Iterator[bytes]:
-        """Yield the content of a file; see `Storage`."""
-        try:
-            file = (self._root / path).open("rb")
-        except FileNotFoundError:
-            raise AssetNotFound(path) from None
-        with file, self._translated():
-            while chunk := file.read(CHUNK):
-                yield chunk
-
-    def delete(self, path: str) -> None:
-        """Delete a file, and the folders that are empty without it; see `Storage`."""
-        target, part = self._root / path, self._part_of(path)
-        with self._translated():
-            for file in (part, target):
-                # A parent that is no folder: the file cannot be there either.
-                with suppress(NotADirectoryError):
-                    file.unlink(missing_ok=True)
-        with suppress(OSError):
-            part.parent.rmdir()
-        for folder in target.parents:
-            if folder == self._root or not folder.is_relative_to(self._root):
-                break
-            try:
-                folder.rmdir()
-            except FileNotFoundError:
-                continue  # never made, or removed by another; those around it may be empty
-            except OSError:
-                break  # not empty
-
-    def sign(self, path: str, expires: float) -> None:
-        """Return None: whoever may read the folder needs no URL."""
-
-    def _part_of(self, path: str) -> Path:
-        """Return where a file is while it is written: no asset can have that path."""
-        target = self._root / path
-        return target.parent.with_name(f"{target.parent.name}.part") / target.name
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise _unavailable(self._root.as_uri(), error) from error
+from jobstate.storage.base import CHUNK, PART, Write, unavailable
 
 
 class Bucket:
@@ -259,7 +109,7 @@ class Bucket:
         except Exception as error:
             if not _is_of_storage(error):
                 raise
-            raise _unavailable(f"{self._scheme}://{self._root}", error) from error
+            raise unavailable(f"{self._scheme}://{self._root}", error) from error
 
 
 _OPTIONS = {
@@ -333,30 +183,3 @@ def _is_of_storage(error: Exception) -> bool:
     return isinstance(error, OSError) or any(
         cls.__module__.partition(".")[0] in _THEIRS for cls in type(error).__mro__
     )
-
-
-def _unavailable(where: str, error: Exception) -> StorageUnavailable:
-    return StorageUnavailable(
-        f"The storage {where} did not do what it was asked ({type(error).__name__}: {error}). "
-        "Check that it can be reached, has room, and lets these credentials read and write."
-    )
-
-
-def _in_its_folder(file: Path, action: Callable[[], T]) -> T:
-    """Do something in a folder that is made before; others may remove it while it is empty."""
-    for _ in range(_RACES):
-        # It may go between any two steps of mkdir, which then finds it there, and no folder.
-        with suppress(FileExistsError, FileNotFoundError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            return action()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return action()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk remember the names in a folder too."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -25,22 +25,24 @@ from demo_orders where placed_on >= %s and placed_on < %s order by placed_on, id
 
 @app.task(base=jobstate.JobTask, bind=True, acks_late=True, job_type="export")
 def export_orders(self: jobstate.JobTask, year: int, *, compress: bool = False) -> dict[str, int]:
-    """Writes the orders of a year to a CSV file and links it as the asset "csv".
+    """Writes the orders of a year to a CSV file and saves it as the asset "csv".
 
-    Needs the same memory for ten orders as for ten million. May run again: each attempt writes
-    to a folder of its own.
+    Needs the same memory for ten orders as for ten million. May run again: each attempt has a
+    file of its own.
     """
     period = periods.of_year(year)
-    path = files.output_path(self.job, f"orders-{year}.csv" + (".gz" if compress else ""))
-    with connect() as connection, connection.cursor("orders") as orders:
-        # Count and rows from one snapshot, so that the progress ends at exactly 100 %.
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        (total,) = next(connection.execute(COUNT, period))
-        orders.itersize = 1000
-        orders.execute(ORDERS, period)
-        with files.whole(path) as part, open_text(part, compress=compress) as text:
-            rows = write_csv(text, self.job.track(orders, total, message="Writing orders"))
-    files.link(self.job, "csv", path, "application/gzip" if compress else "text/csv")
+    with files.scratch() as folder:
+        path = folder / (f"orders-{year}.csv" + (".gz" if compress else ""))
+        with connect() as connection, connection.cursor("orders") as orders:
+            # Count and rows from one snapshot, so that the progress ends at exactly 100 %.
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            (total,) = next(connection.execute(COUNT, period))
+            orders.itersize = 1000
+            orders.execute(ORDERS, period)
+            with open_text(path, compress=compress) as text:
+                rows = write_csv(text, self.job.track(orders, total, message="Writing orders"))
+        media_type = "application/gzip" if compress else "text/csv"
+        self.job.save_asset("csv", path, content_type=media_type)
     return {"rows": rows}
 
 

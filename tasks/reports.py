@@ -1,5 +1,6 @@
 """Reports on a month's orders: a chart and a summary."""
 
+import io
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -8,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 import jobstate
-from tasks import files, periods
+from tasks import periods
 from tasks.database import connect
 from workers.app import app
 
@@ -31,7 +32,7 @@ class Day(NamedTuple):
 def monthly_report(self: jobstate.JobTask, year: int, month: int) -> dict[str, object]:
     """Draws a chart of a month's revenue and writes a summary: the assets "chart", "summary".
 
-    May run again: each attempt writes to a folder of its own.
+    May run again: each attempt has files of its own.
     """
     period = periods.of_month(year, month)
     title = f"Orders in {year}-{month:02}"
@@ -46,16 +47,13 @@ def monthly_report(self: jobstate.JobTask, year: int, month: int) -> dict[str, o
         )
 
     self.job.progress(30, message="Drawing the chart")
-    chart = files.output_path(self.job, "chart.png")
-    with files.whole(chart) as part:
-        draw(title, days).save(part, "PNG")
-    files.link(self.job, "chart", chart, "image/png")
+    chart = io.BytesIO()
+    draw(title, days).save(chart, "PNG")
+    self.job.save_asset("chart", chart.getvalue(), name="chart.png")
 
     self.job.progress(70, message="Writing the summary")
-    summary = files.output_path(self.job, "summary.md")
-    with files.whole(summary) as part:
-        part.write_text(summarise(title, days), encoding="utf-8")
-    files.link(self.job, "summary", summary, "text/markdown")
+    summary = summarise(title, days).encode()
+    self.job.save_asset("summary", summary, name="summary.md", content_type="text/markdown")
 
     return {"orders": sum(day.orders for day in days), "revenue": str(revenue(days))}
 

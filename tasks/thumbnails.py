@@ -22,24 +22,25 @@ def make_thumbnails(self: jobstate.JobTask, folder: str) -> dict[str, int]:
     """Packs thumbnails of each image in a folder, in three sizes, into one zip: the asset "zip".
 
     A broken image is recorded against that image, and the job lands partial. May run again: each
-    attempt writes to a folder of its own.
+    attempt has a file of its own.
     """
     images = images_in(files.input_folder(folder))
-    path = files.output_path(self.job, "thumbnails.zip")
     done = 0
-    with files.whole(path) as part, ZipFile(part, "w") as archive:
-        for image in self.job.track(images, len(images), message="Drawing thumbnails"):
-            with self.job.item(image.name):
-                for name, content in thumbnails(image).items():
-                    archive.writestr(name, content)
-                done += 1
+    with files.scratch() as scratch:
+        path = scratch / "thumbnails.zip"
+        with ZipFile(path, "w") as archive:
+            for image in self.job.track(images, len(images), message="Drawing thumbnails"):
+                with self.job.item(image.name):
+                    for name, content in thumbnails(image).items():
+                        archive.writestr(name, content)
+                    done += 1
         if not done:
             raise jobstate.JobFailed(
                 f"None of the {len(images)} images can be read (see the job's items). "
                 "Replace them and try again.",
                 code="no_readable_image",
             )
-    files.link(self.job, "zip", path, "application/zip")
+        self.job.save_asset("zip", path, content_type="application/zip")
     return {"images": done}
 
 

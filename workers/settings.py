@@ -4,10 +4,15 @@
 """
 
 import os
+import tempfile
+from pathlib import Path
 
 jobstate_database_url = os.environ.get(
     "JOBSTATE_DATABASE_URL", "postgresql+psycopg://localhost/jobstate"
 )
+# Where the files of jobs are, below {owner}/{job}/{attempt}/. All workers must have it mounted.
+_outputs = os.environ.get("JOBSTATE_DEMO_OUTPUT") or f"{tempfile.gettempdir()}/jobstate-demo"
+jobstate_storage_url = os.environ.get("JOBSTATE_STORAGE_URL") or Path(_outputs).resolve().as_uri()
 broker_url = os.environ.get("JOBSTATE_BROKER_URL", "redis://localhost:6379/0")
 
 # A body that hangs must not keep its process for ever. The soft limit comes first, as an

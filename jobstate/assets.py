@@ -113,7 +113,8 @@ class AssetSaver:
                 raise
 
     def _store(self, new: NewAsset, file: IO[bytes]) -> Content:
-        start = file.tell() if file.seekable() else None
+        # A source may have no more than read(), such as the answer of a web server.
+        start = file.tell() if getattr(file, "seekable", bool)() else None
         pauses = backoff(0.5)
         for tries_left in reversed(range(TRIES)):
             try:

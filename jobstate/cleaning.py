@@ -5,8 +5,8 @@ never one that another asset names.
 """
 
 import logging
+import math
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +24,9 @@ BATCH = 100
 
 ROUNDS = 10
 """How many batches one call works off, unless it must come to an end of all."""
+
+TURN = 2.0
+"""How long a sweeper removes files before others have their turn, in seconds."""
 
 REST = 60.0
 """How long a storage that is down is left alone, in seconds."""
@@ -65,10 +68,12 @@ class Cleaner:
         self._settings = settings
         self._files = files
         self._rests_until = 0.0
+        self._turn_ends_at = math.inf
 
     def clean_assets(self) -> int:
         """Remove files of attempts that are over; return how many."""
         cleaned = 0
+        self._turn_ends_at = time.monotonic() + TURN
         for _ in range(ROUNDS):
             if not self._may_remove_files:
                 break
@@ -83,6 +88,7 @@ class Cleaner:
     def purge_expired(self) -> int:
         """Remove jobs that were kept as long as the settings say; return how many."""
         retention = self._settings.retention
+        self._turn_ends_at = time.monotonic() + TURN
         return self.purge(retention, ROUNDS) if retention else 0
 
     def purge(self, ages: Mapping[JobStatus, float], rounds: int | None = None) -> int:
@@ -107,15 +113,17 @@ class Cleaner:
     def _purge(self, job_ids: list[UUID]) -> int:
         if not job_ids:
             return 0
-        files = defaultdict(list)
-        for file in self._store.run(files_of(job_ids)):
-            files[file.job_id].append(file)
-        empty = [job_id for job_id in job_ids if all(map(self._remove, files[job_id]))]
-        return self._store.run(purge_jobs(empty))
+        files = self._store.run(files_of(job_ids))
+        gone = {file for file in files if self._remove(file)}
+        # Row by row, so that a job with very many files is done with one day.
+        self._store.run(forget_files([file.asset_id for file in gone]))
+        waiting = {file.job_id for file in files if file not in gone}
+        return self._store.run(purge_jobs([job for job in job_ids if job not in waiting]))
 
     @property
     def _may_remove_files(self) -> bool:
-        return self._files is not None and time.monotonic() >= self._rests_until
+        now = time.monotonic()
+        return self._files is not None and self._rests_until <= now < self._turn_ends_at
 
     def _remove(self, file: StoredFile) -> bool:
         """Delete a file; return whether its row may go."""
@@ -170,6 +178,11 @@ def purgeable(
 def files_of(job_ids: list[UUID]) -> Operation[list[StoredFile]]:
     """List the files that jobstate has stored for these jobs."""
     return Operation("files_of", {"ids": job_ids}, lambda rows: [StoredFile(*row) for row in rows])
+
+
+def forget_files(asset_ids: list[UUID]) -> Operation[None]:
+    """Delete the rows of files that are gone."""
+    return Operation("forget_files", {"ids": asset_ids}, lambda _: None)
 
 
 def purge_jobs(job_ids: list[UUID]) -> Operation[int]:

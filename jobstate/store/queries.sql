@@ -1153,6 +1153,10 @@ select
 from {schema}.assets
 where assets.job_id = any(cast(:ids as uuid[])) and assets.managed;
 
+-- name: forget_files
+-- Delete the rows of files that are gone.
+delete from {schema}.assets where id = any(cast(:ids as uuid[])) and managed;
+
 -- name: purge_jobs
 -- Delete jobs that nothing needs any more, with their history, items and assets.
 delete from {schema}.jobs

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -97,6 +98,24 @@ def test_a_job_whose_files_cannot_be_removed_stays_and_keeps_no_other(scene: Fil
     assert scene.cleaner.purge({JobStatus.COMPLETED: DAY}) == 0
     assert len(scene.files.asked) == 1
     assert without not in left(scene)
+
+
+def test_a_job_with_very_many_files_is_done_with_little_by_little(
+    scene: FileScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retention = {JobStatus.COMPLETED: DAY}
+    scene.settings = Settings(database_url="unused", retention=retention)
+    scene.keep_files_in(scene.root)
+    job_id = old_job(scene, 2, files=3)
+    with monkeypatch.context() as short:
+        short.setattr("jobstate.cleaning.TURN", 0.05)
+        # One file takes the whole turn.
+        scene.files.is_down = lambda _: Event().wait(0.06)
+        assert [scene.sweep().purged, len(scene.rows())] == [0, 2]
+        assert [scene.sweep().purged, len(scene.rows())] == [0, 1]
+    assert left(scene) == {job_id}
+    scene.files.is_down = lambda _: False
+    assert scene.sweep().purged == 1
 
 
 def test_without_a_storage_only_jobs_without_files_go(scene: FileScene, emptied_url: str) -> None:

@@ -46,9 +46,9 @@ MUTANTS = {
     "anybody releases": Mutant("release", FENCE, harm="who releases it"),
     "anybody rescues": Mutant("rescue", FENCE, harm="who rescues it"),
     "every job runs again": Mutant("rescue", "held.idempotent and "),
-    "no job is given up": Mutant("rescue", " and held.rescues < coalesce(held.max_rescues, 0)"),
+    "no job is given up": Mutant("rescue", " and rescues < coalesce(max_rescues, 0)"),
     "live workers are given up": Mutant(
-        "bury", " and lease_until < clock_timestamp()", harm="a live worker was given up"
+        "bury", "lease_until < clock_timestamp()", "true", harm="a live worker was given up"
     ),
     "jobs of live workers are rescued": Mutant(
         "held_by_the_dead", "workers.dead_at is not null and "

@@ -78,6 +78,7 @@ class Job(_Record):
     retry_of: UUID | None
     created_at: datetime
     started_at: datetime | None
+    attempt_started_at: datetime | None
     updated_at: datetime
     completed_at: datetime | None
 
@@ -103,6 +104,34 @@ class Job(_Record):
         if self.started_at is None:
             return None
         return (self.completed_at or datetime.now(UTC)) - self.started_at
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """How many seconds were left at the last report, if the rest goes on like the past.
+
+        None where that cannot be known: before the first report that says how much is done, while
+        the job waits to be run again, when more was done than there was, and after its landing.
+        """
+        done = self._done
+        if (
+            self.status is not JobStatus.PROCESSING
+            or self.retry_at is not None
+            or self.progress_at is None
+            or self.attempt_started_at is None
+            or not 0 < done <= 1
+        ):
+            return None
+        took = (self.progress_at - self.attempt_started_at).total_seconds()
+        return max(0.0, took * (1 - done) / done)
+
+    @property
+    def _done(self) -> float:
+        """The share that is done, from 0 to 1; of more than there is, more."""
+        current, total = self.progress_current, self.progress_total
+        if current is not None and total and int(min(100, 100 * current / total)) == self.progress:
+            # Finer than the whole percentage, unless the body has said something else since.
+            return current / total
+        return self.progress / 100
 
     def to_dict(self, *, internal: bool = False) -> dict[str, Any]:
         """Return the job in types that JSON knows.

@@ -1,6 +1,7 @@
 """One attempt at a job: its verbs, from the take to the landing or the release."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,17 +10,19 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import TypeVar
 from uuid import UUID
+from weakref import WeakSet
 
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from jobstate import attempts, sweeping
 from jobstate.attempts import Hold, Landing
 from jobstate.celery import outcome
+from jobstate.celery.flusher import flusher
 from jobstate.celery.patience import insist
 from jobstate.celery.publish import Message
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import When, moment
-from jobstate.errors import JobCancelled, LeaseLost, StoreUnavailable
+from jobstate.errors import JobCancelled, JobStateError, LeaseLost, StoreUnavailable
 from jobstate.items import ItemLedger, Outcome
 from jobstate.operations import about
 from jobstate.progress import Progress, Report
@@ -65,9 +68,12 @@ class Attempt:
         self._doubts = 0
         self._token: Token[Attempt | None] | None = None
         interval = runtime.settings.progress_interval
-        self.progress = Progress(self._write_progress, interval)
+        self.progress = Progress(self._write_progress, interval, flusher.wake)
+        self.seen: object = None
+        """What the body sees of the job, once it has looked."""
         passing = (Ignore, Reject, Retry, SoftTimeLimitExceeded)
         self.items = ItemLedger(self._write_items, interval, passing)
+        _attempts.add(self)
 
     @classmethod
     def landed(cls, runtime: Runtime, job: Job) -> "Attempt":
@@ -110,6 +116,7 @@ class Attempt:
     def end(self) -> None:
         """Make the one before this current again; what could not be landed is the keeper's now."""
         self.ended = True
+        self.progress.stop()
         if self._token is not None:
             _current.reset(self._token)
             self._token = None
@@ -124,27 +131,30 @@ class Attempt:
             LeaseLost: It is held no more.
         """
         self._heed(self._run(attempts.check_held(self.hold)))
-        self.raise_if_cancelled()
+        self.raise_if_stopped()
 
-    def raise_if_cancelled(self) -> None:
-        """Tell the body what the last write has learnt.
+    def raise_if_stopped(self) -> None:
+        """Tell the body what the last write has learnt, whichever thread made it.
 
         Raises:
             JobCancelled: The job was asked to be cancelled.
+            LeaseLost: It is held no more.
         """
+        if self.grip is Grip.LOST:
+            raise LeaseLost(self.job.id, self.hold.attempt)
         if self._cancelled:
             raise JobCancelled(self.job.id)
 
-    @contextmanager
-    def reporting(self) -> Iterator[None]:
-        """Report progress in the block: a database that is away costs a log line, not the body."""
-        try:
-            yield
-        except StoreUnavailable as error:
-            # Nothing is noted as written: the next report, or the landing, brings it.
-            logger.warning(
-                "Progress of job %s was not written: %s", self.job.id, error, extra=about(self.job)
-            )
+    def report(self) -> None:
+        """Write progress if it is time; a database that is away costs a log line, not the body.
+
+        Raises:
+            JobCancelled: The job was asked to be cancelled.
+            LeaseLost: It is held no more.
+        """
+        # Nothing is forgotten that was not written: another thread, or the landing, brings it.
+        self.progress.hand_in()
+        self.raise_if_stopped()
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -175,9 +185,7 @@ class Attempt:
             JobCancelled: The job was asked to be cancelled.
             LeaseLost: It is held no more.
         """
-        with self.reporting():
-            self._heed(self._run(attempts.report_progress(self.hold, Report())))
-        self.raise_if_cancelled()
+        self.report()
 
     def succeed(self, value: object) -> object:
         """Land what the body returned, and return what callbacks are given.
@@ -206,6 +214,7 @@ class Attempt:
         """Leave the job to its policy: it runs again, or failed with its worker."""
         if not self._items_written():
             return
+        self._write_last_progress()
         job = self._insist(sweeping.rescue(self.hold))
         self.grip = Grip.RELEASED if job is not None else Grip.LOST
         if job is not None and (job.followups_pending or not job.is_terminal):
@@ -215,7 +224,7 @@ class Attempt:
         """Land the job, waiting for the database if need be; return whether this attempt did."""
         if not self._items_written():
             return False
-        report = self.progress.unwritten
+        report = self.progress.close()
         grace = self.runtime.settings.publish_grace
         done, job = self._insist(
             attempts.land(self.hold, landing, report, followups=followups, publish_grace=grace)
@@ -263,6 +272,7 @@ class Attempt:
         """
         if not self._items_written():
             return False
+        self._write_last_progress()
         error = self.retry_error
         reason = {"error": outcome.described(error)} if error else {}
         done, _ = self._insist(
@@ -324,9 +334,22 @@ class Attempt:
     def _run(self, operation: Operation[T]) -> T:
         return self.runtime.service.store.run(operation)
 
-    def _write_progress(self, report: Report) -> None:
-        if self.grip is Grip.HELD:
+    def _write_last_progress(self) -> None:
+        """Write what waits to be, before the job is given up; nobody writes after that."""
+        self.progress.flush()
+        self.progress.close()
+
+    def _write_progress(self, report: Report) -> bool:
+        try:
             self._heed(self._run(attempts.report_progress(self.hold, report)))
+        except LeaseLost:
+            pass  # The body's next call raises it, whichever thread this is.
+        except JobStateError as error:
+            logger.warning(
+                "Progress of job %s was not written: %s", self.job.id, error, extra=about(self.job)
+            )
+            return False
+        return True
 
     def _write_items(self, batch: dict[str, Outcome]) -> None:
         self._heed(self._run(attempts.record_items(self.hold, batch)))
@@ -339,9 +362,12 @@ class Attempt:
         if cancelled is None:
             raise self._lost()
         self._cancelled = cancelled
+        if cancelled:
+            self.progress.stop()
 
     def _lost(self) -> LeaseLost:
         self.grip = Grip.LOST
+        self.progress.stop()
         self._note_stale_write()
         return LeaseLost(self.job.id, self.hold.attempt)
 
@@ -349,6 +375,18 @@ class Attempt:
 _current: ContextVar[Attempt | None] = ContextVar("jobstate_attempt", default=None)
 _claimed: dict[Hold, Attempt] = {}
 """What this process runs; and what it ran and could not land."""
+
+
+_attempts: WeakSet[Attempt] = WeakSet()
+
+
+def _begin_anew() -> None:
+    """In a process that a body has forked: nobody else works there on what it reports."""
+    for attempt in list(_attempts):
+        attempt.progress.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def current_attempt() -> Attempt | None:

@@ -10,7 +10,8 @@
     items_succeeded, items_failed, items_skipped, attempt, worker_id, pid, retries, rescues,
     retry_at, eta, expires_at, deadline_at, cancel_requested_at, next_check_at, published_at,
     publishes, followups_pending, idempotent, max_rescues, keep_partial, no_progress,
-    idempotency_key, parent_id, retry_of, created_at, started_at, updated_at, completed_at
+    idempotency_key, parent_id, retry_of, created_at, started_at, attempt_started_at, updated_at,
+    completed_at
 
 -- fragment: asset_columns
 -- The columns of records.Asset, in its order.
@@ -197,6 +198,9 @@ done as (
         next_check_at = case when not cast(:terminal as boolean) then jobs.deadline_at end,
         message = null,
         started_at = coalesce(jobs.started_at, clock_timestamp()),
+        attempt_started_at = case
+            when cast(:terminal as boolean) then jobs.attempt_started_at else clock_timestamp()
+        end,
         updated_at = clock_timestamp(),
         completed_at = case when cast(:terminal as boolean) then clock_timestamp() end
     from job
@@ -309,7 +313,8 @@ done as (
         progress_current = null,
         progress_total = null,
         progress_message = null,
-        progress_at = clock_timestamp(),
+        progress_at = now.at,
+        attempt_started_at = now.at,
         items_succeeded = 0,
         items_failed = 0,
         items_skipped = 0,
@@ -324,7 +329,7 @@ done as (
         ),
         started_at = coalesce(jobs.started_at, clock_timestamp()),
         updated_at = clock_timestamp()
-    from job
+    from job, (select clock_timestamp() as at) as now
     where jobs.id = job.id
         and job.attempt = cast(:ticket as integer)
         and job.worker_id is null
@@ -367,7 +372,9 @@ done as (
             else coalesce(cast(:progress as smallint), jobs.progress)
         end,
         progress_current = coalesce(cast(:current as double precision), jobs.progress_current),
-        progress_total = coalesce(cast(:total as double precision), jobs.progress_total),
+        progress_total = nullif(
+            coalesce(cast(:total as double precision), jobs.progress_total), 'NaN'
+        ),
         progress_message = coalesce(cast(:progress_message as text), jobs.progress_message),
         result = cast(:result as jsonb),
         error_code = cast(:error_code as text),
@@ -435,16 +442,20 @@ noted as (
 {answer};
 
 -- name: report_progress
--- Write an attempt's progress; answer whether the job was asked to be cancelled.
-with {held}
+-- Write an attempt's progress; answer whether the job was asked to be cancelled. Losing it with the
+-- server costs nothing, as the next report follows: the commit need not wait for the disk.
+with {held},
+relaxed as materialized (select set_config('synchronous_commit', 'off', true))
 update {schema}.jobs set
     progress = coalesce(cast(:progress as smallint), jobs.progress),
     progress_current = coalesce(cast(:current as double precision), jobs.progress_current),
-    progress_total = coalesce(cast(:total as double precision), jobs.progress_total),
+    progress_total = nullif(
+        coalesce(cast(:total as double precision), jobs.progress_total), 'NaN'
+    ),
     progress_message = coalesce(cast(:message as text), jobs.progress_message),
     progress_at = clock_timestamp(),
     updated_at = clock_timestamp()
-from held
+from held, relaxed
 where jobs.id = held.id
 returning jobs.cancel_requested_at is not null;
 

@@ -102,6 +102,7 @@ def define(
             Column("retry_of", Uuid),
             Column("created_at", _AT, nullable=False),
             Column("started_at", _AT),
+            Column("attempt_started_at", _AT),
             Column("updated_at", _AT, nullable=False),
             Column("completed_at", _AT),
         ),

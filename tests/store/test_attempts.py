@@ -10,7 +10,7 @@ import pytest
 from jobstate import ErrorCode, ItemStatus, JobService, JobStatus, attempts
 from jobstate.attempts import Hold, Landing
 from jobstate.items import Outcome
-from jobstate.progress import Report
+from jobstate.progress import UNKNOWN, Report
 from jobstate.store import Store
 from tests.factories import (
     COMPLETED,
@@ -18,6 +18,7 @@ from tests.factories import (
     MESSAGE,
     MESSAGE_WITH_FOLLOWUPS,
     PARTIAL,
+    eventually,
     everything,
     hold_of,
     landed,
@@ -56,6 +57,37 @@ def test_progress_keeps_what_is_not_said(store: Store, service: JobService) -> N
     assert (job.progress, job.progress_current, job.progress_total) == (10, 2.5, 10)
     assert job.progress_message == "Reading"
     assert job.progress_at is not None
+
+
+def test_a_total_can_be_known_no_more(store: Store, service: JobService) -> None:
+    hold = processing_job(store)
+    store.run(attempts.report_progress(hold, Report(10, 1, 10)))
+    store.run(attempts.report_progress(hold, Report(0, 0, UNKNOWN)))
+    job = service.get_job_internal(hold.job_id)
+    assert (job.progress, job.progress_current, job.progress_total) == (0, 0, None)
+
+
+def test_progress_touches_no_index(store: Store, connect: Connect) -> None:
+    """Every write is a heap-only update: Postgres counts those."""
+    hold = processing_job(store)
+
+    def updates() -> tuple[int, int]:
+        with connect() as connection:
+            connection.execute("select pg_stat_force_next_flush()")
+            row = connection.execute(
+                "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'jobs'"
+            ).fetchone()
+        assert row
+        return row
+
+    store.close()  # A session's own counts are sent when it ends.
+    eventually(lambda: updates()[0] > 0)
+    before = updates()
+    for number in range(50):
+        store.run(attempts.report_progress(hold, Report(number, number, 50, f"Step {number}")))
+    store.close()
+    eventually(lambda: updates()[0] == before[0] + 50)
+    assert updates()[1] == before[1] + 50
 
 
 def test_items_are_counted_by_their_outcome(store: Store, service: JobService) -> None:

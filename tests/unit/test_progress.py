@@ -1,22 +1,26 @@
 """Progress is coalesced, and the last value is never lost."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
 
 from jobstate import InvalidValueError, progress
-from jobstate.progress import PAUSE, Progress, Report
+from jobstate.celery.flusher import flusher
+from jobstate.progress import PAUSE, UNKNOWN, Progress, Report
 
 
 class Desk:
-    """A progress whose writes and clock the test holds."""
+    """A progress whose writes, clock and other thread the test holds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         self.written: list[Report] = []
-        self.failure: Exception | None = None
-        self.progress = Progress(self._write, interval=0.5)
+        self.works = True
+        self.alarms: list[tuple[float, Callable[[], None]]] = []
+        self.progress = Progress(self._write, 0.5, lambda at, call: self.alarms.append((at, call)))
         monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: self.now))
 
     def report(
@@ -27,12 +31,22 @@ class Desk:
         message: object = None,
     ) -> None:
         """Report what is given, as a body would."""
-        self.progress.report(percent, current, total, message)  # type: ignore[arg-type]
+        self.progress.remember(percent, current, total, message)  # type: ignore[arg-type]
+        if not self.progress.pending:
+            self.progress.hand_in()
 
-    def _write(self, report: Report) -> None:
-        if self.failure:
-            raise self.failure
-        self.written.append(report)
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass, and the other thread do what is due by then."""
+        self.now += seconds
+        due = [call for at, call in self.alarms if at <= self.now]
+        self.alarms = [alarm for alarm in self.alarms if alarm[0] > self.now]
+        for call in due:
+            call()
+
+    def _write(self, report: Report) -> bool:
+        if self.works:
+            self.written.append(report)
+        return self.works
 
 
 @pytest.fixture
@@ -43,7 +57,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 def test_the_first_report_is_written_at_once(desk: Desk) -> None:
     desk.report(10)
     assert desk.written == [Report(10)]
-    assert desk.progress.unwritten is None
+    assert desk.progress.close() is None
 
 
 def test_within_the_interval_nothing_is_written_and_the_last_value_is_kept(desk: Desk) -> None:
@@ -51,15 +65,37 @@ def test_within_the_interval_nothing_is_written_and_the_last_value_is_kept(desk:
         desk.report(percent)
         desk.now += 0.004
     assert desk.written == [Report(0)]
-    assert desk.progress.unwritten == Report(99)
+    assert desk.progress.close() == Report(99)
 
 
-def test_after_the_interval_the_latest_report_is_written(desk: Desk) -> None:
+def test_a_report_after_the_interval_is_written_by_the_body(desk: Desk) -> None:
+    """Which hears of the answer in the same call."""
     desk.report(1)
-    desk.report(2)
     desk.now += 0.5
     desk.report(3)
     assert desk.written == [Report(1), Report(3)]
+    assert desk.alarms == []
+
+
+def test_what_no_later_report_brings_is_written_when_the_interval_is_over(desk: Desk) -> None:
+    desk.report(1)
+    desk.report(2)
+    desk.report(3)
+    desk.pass_by(0.4)
+    assert desk.written == [Report(1)]
+    desk.pass_by(0.1)
+    assert desk.written == [Report(1), Report(3)]
+    desk.pass_by(60)
+    assert desk.written == [Report(1), Report(3)]
+    assert desk.progress.close() is None
+
+
+def test_a_busy_body_leaves_the_writing_to_another_thread(desk: Desk) -> None:
+    for percent in range(100):
+        desk.report(percent)
+        assert len(desk.alarms) <= 1
+        desk.pass_by(0.125)
+    assert [report.percent for report in desk.written] == [0, *range(3, 100, 4)]
 
 
 def test_a_flush_writes_what_was_not_written_and_that_once(desk: Desk) -> None:
@@ -68,19 +104,84 @@ def test_a_flush_writes_what_was_not_written_and_that_once(desk: Desk) -> None:
     desk.progress.flush()
     desk.progress.flush()
     assert desk.written == [Report(1), Report(2)]
+    desk.pass_by(60)
+    assert desk.written == [Report(1), Report(2)]
+
+
+def test_the_same_value_reported_again_is_written_again(desk: Desk) -> None:
+    """It says that the body is alive."""
+    desk.report(message="Still waiting")
+    desk.now += 1
+    desk.report(message="Still waiting")
+    assert desk.written == 2 * [Report(message="Still waiting")]
 
 
 def test_nothing_reported_is_nothing_to_write(desk: Desk) -> None:
     desk.progress.flush()
     assert desk.written == []
-    assert desk.progress.unwritten is None
+    assert desk.progress.close() is None
+
+
+def test_nothing_is_written_after_the_end(desk: Desk) -> None:
+    desk.report(1)
+    desk.report(2)
+    assert desk.progress.close() == Report(2)
+    desk.pass_by(60)
+    desk.report(3)
+    desk.progress.flush()
+    desk.pass_by(60)
+    assert desk.written == [Report(1)]
+    assert desk.progress.close() == Report(3), "a landing that is tried again has the latest"
+
+
+def test_once_stopped_nothing_is_pending_so_that_each_call_can_be_answered(desk: Desk) -> None:
+    desk.report(1)
+    desk.report(2)
+    desk.progress.stop()
+    for percent in (3, 4):
+        desk.report(percent)
+        assert not desk.progress.pending
+
+
+def test_the_end_waits_for_a_write_of_another_thread() -> None:
+    written: list[str] = []
+    begun, answered = Event(), Event()
+
+    def write(_: Report) -> bool:
+        begun.set()
+        answered.wait(10)
+        written.append("progress")
+        return True
+
+    slow = Progress(write, 0.5, lambda *_: None)
+    slow.remember(1)
+    with ThreadPoolExecutor(2) as pool:
+        writing = pool.submit(slow.hand_in)
+        assert begun.wait(10)
+        ending = pool.submit(lambda: (slow.close(), written.append("landing")))
+        answered.set()
+        writing.result(10)
+        ending.result(10)
+    assert written == ["progress", "landing"]
+
+
+def test_a_write_that_a_signal_ended_does_not_keep_the_job_from_landing() -> None:
+    def write(_: Report) -> bool:
+        raise TimeoutError("the soft limit")
+
+    interrupted = Progress(write, 0.5, lambda *_: None)
+    interrupted.remember(1)
+    with pytest.raises(TimeoutError):
+        interrupted.hand_in()
+    interrupted._writing.acquire()  # as if it had come between the lock and the block
+    assert interrupted.close() == Report(1)
 
 
 def test_what_a_report_leaves_out_stays_as_it_was(desk: Desk) -> None:
     desk.report(current=1, total=4, message="Reading")
     desk.report(current=2)
     desk.report(message="Writing")
-    assert desk.progress.unwritten == Report(50, 2, 4, "Writing")
+    assert desk.progress.close() == Report(50, 2, 4, "Writing")
 
 
 def test_the_percentage_is_worked_out_from_the_amounts(desk: Desk) -> None:
@@ -91,9 +192,10 @@ def test_the_percentage_is_worked_out_from_the_amounts(desk: Desk) -> None:
 def test_a_given_percentage_wins_over_amounts_until_they_are_given_again(desk: Desk) -> None:
     desk.report(70, current=1, total=10)
     desk.report(message="Still there")
-    assert desk.progress.unwritten == Report(70, 1, 10, "Still there")
+    desk.progress.flush()
     desk.report(current=8)
-    assert desk.progress.unwritten == Report(80, 8, 10, "Still there")
+    desk.progress.flush()
+    assert desk.written[1:] == [Report(70, 1, 10, "Still there"), Report(80, 8, 10, "Still there")]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +207,7 @@ def test_a_wrong_report_changes_nothing(desk: Desk, bad: dict[str, float]) -> No
     with pytest.raises(InvalidValueError):
         desk.report(**{"message": "Writing", "current": 5, **bad})
     assert desk.written == [Report(10, message="Reading")]
-    assert desk.progress.unwritten is None
+    assert desk.progress.close() is None
 
 
 def test_a_message_may_be_anything_and_is_mended(desk: Desk) -> None:
@@ -113,36 +215,57 @@ def test_a_message_may_be_anything_and_is_mended(desk: Desk) -> None:
     assert desk.written == [Report(message="a\ufffdb")]
 
 
-def test_a_failed_write_leaves_the_call_and_is_tried_again_after_a_pause(desk: Desk) -> None:
+def test_a_failed_write_is_tried_again_after_a_pause(desk: Desk) -> None:
     """It may have taken as long as the database was waited for."""
-    desk.failure = OSError("down")
-    with pytest.raises(OSError, match="down"):
-        desk.report(10)
-    assert desk.progress.unwritten == Report(10)
+    desk.works = False
+    desk.report(10)
+    desk.works = True
+    desk.pass_by(PAUSE - 0.1)
     desk.report(11)
     assert desk.written == []
-    desk.failure = None
-    desk.now += PAUSE - 0.1
-    desk.report(12)
-    assert desk.written == []
-    desk.now += 0.1
-    desk.report(13)
-    assert desk.written == [Report(13)]
+    desk.pass_by(0.1)
+    assert desk.written == [Report(11)]
+
+
+def test_what_could_not_be_written_is_left_to_the_landing(desk: Desk) -> None:
+    desk.works = False
+    desk.report(10)
+    assert desk.progress.close() == Report(10)
 
 
 def test_a_report_made_while_another_is_written_does_not_wait_and_is_not_lost(desk: Desk) -> None:
-    def write(report: Report) -> None:
+    def write(report: Report) -> bool:
         desk.written.append(report)
         if len(desk.written) == 1:
             desk.now += 1
             desk.report(20)
+        return True
 
-    slow = Progress(write, interval=0.5)
-    desk.progress = slow
+    desk.progress = Progress(write, 0.5, lambda at, call: desk.alarms.append((at, call)))
     desk.report(10)
     assert desk.written == [Report(10)]
-    assert slow.unwritten == Report(20)
-    slow.flush()
+    desk.pass_by(PAUSE)
+    assert desk.written == [Report(10), Report(20)]
+
+
+def test_a_report_made_while_another_thread_writes_is_written_afterwards(desk: Desk) -> None:
+    begun, answered = Event(), Event()
+
+    def write(report: Report) -> bool:
+        desk.written.append(report)
+        begun.set()
+        return answered.wait(10)
+
+    desk.progress = Progress(write, 0.5, lambda at, call: desk.alarms.append((at, call)))
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(desk.report, 10)
+        assert begun.wait(10)
+        desk.now += 1
+        desk.report(20)
+        desk.pass_by(PAUSE)
+        answered.set()
+        writing.result(10)
+    desk.pass_by(0.5)
     assert desk.written == [Report(10), Report(20)]
 
 
@@ -157,22 +280,37 @@ def test_reports_of_several_threads_do_not_swallow_each_other(desk: Desk) -> Non
 
     desk.report(total=10)
     desk.report(message=Meddling())
-    assert desk.progress.unwritten == Report(50, 5, 10, "Reading")
+    assert desk.progress.close() == Report(50, 5, 10, "Reading")
 
 
 def test_many_threads_may_report_at_once() -> None:
     written: list[Report] = []
-    shared = Progress(written.append, interval=0.001)
+    shared = Progress(lambda report: not written.append(report), 0.001, flusher.wake)
+
+    def report(number: int) -> None:
+        shared.remember(None, number, 10_000, None)
+        if not shared.pending:
+            shared.hand_in()
+
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: shared.report(None, n, 10_000, None), range(2_000)))
-    shared.flush()
-    assert shared.unwritten is None
+        list(pool.map(report, range(2_000)))
+    last = shared.close()
     assert len(written) > 1
-    assert all(report.total == 10_000 for report in written)
+    assert all(report.total == 10_000 for report in [*written, last] if report)
 
 
-def test_ten_thousand_reports_within_the_interval_are_one_write(desk: Desk) -> None:
-    for n in range(10_000):
-        desk.report(current=n, total=10_000)
+def test_a_million_reports_within_the_interval_are_one_write(desk: Desk) -> None:
+    for n in range(1_000_000):
+        desk.report(current=n, total=1_000_000)
     assert len(desk.written) == 1
-    assert desk.progress.unwritten == Report(99, 9_999, 10_000)
+    assert desk.progress.close() == Report(99, 999_999, 1_000_000)
+
+
+def test_a_total_may_be_known_no_more(desk: Desk) -> None:
+    desk.report(current=5, total=10)
+    loop = desk.progress.begin_loop(None, None)
+    desk.report(current=6)
+    assert loop
+    last = desk.progress.close()
+    assert last is not None
+    assert (last.percent, last.current, last.total is UNKNOWN) == (0, 6, True)

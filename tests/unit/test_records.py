@@ -106,3 +106,47 @@ def test_statistics_turn_into_json() -> None:
 def test_a_record_does_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         a_job().status = JobStatus.COMPLETED  # type: ignore[misc]
+
+
+def reported_after(seconds: float, **columns: Any) -> Job:
+    """A job whose attempt has run so long when it last reported."""
+    at = NOON + timedelta(seconds=seconds)
+    return a_job(started_at=NOON, **{"attempt_started_at": NOON, "progress_at": at, **columns})
+
+
+def test_the_rest_is_expected_to_take_as_long_as_the_past_did() -> None:
+    assert reported_after(60, progress=25).eta_seconds == pytest.approx(180)
+    assert reported_after(60, progress=100).eta_seconds == 0
+
+
+def test_amounts_tell_the_rest_finer_than_the_percentage() -> None:
+    job = reported_after(10, progress=0, progress_current=1, progress_total=1000)
+    assert job.eta_seconds == pytest.approx(9990)
+
+
+def test_a_percentage_that_was_said_since_wins_over_the_amounts() -> None:
+    job = reported_after(10, progress=50, progress_current=1, progress_total=1000)
+    assert job.eta_seconds == pytest.approx(10)
+
+
+def test_only_the_running_attempt_tells_the_rest() -> None:
+    later = NOON + timedelta(hours=1)
+    job = reported_after(3660, progress=50, attempt_started_at=later)
+    assert job.eta_seconds == pytest.approx(60)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"progress": 0},
+        {"progress": 0, "progress_current": 500, "progress_total": None},
+        {"progress": 0, "progress_current": 5, "progress_total": 0},
+        {"progress": 100, "progress_current": 12, "progress_total": 10},
+        {"progress": 50, "retry_at": NOON},
+        {"progress": 50, "progress_at": None},
+        {"progress": 50, "attempt_started_at": None},
+        *({"progress": 50, "status": status} for status in ("queued", "completed", "failed")),
+    ],
+)
+def test_the_rest_is_unknown_rather_than_made_up(columns: dict[str, Any]) -> None:
+    assert reported_after(60, **columns).eta_seconds is None

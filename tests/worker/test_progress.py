@@ -30,6 +30,39 @@ def test_progress_items_and_assets_are_seen_while_the_body_runs(site: Site) -> N
     assert landed.progress_message == "half way"
 
 
+def test_the_last_report_is_written_while_the_body_blocks(site: Site) -> None:
+    job = site.enqueue("reports_and_blocks")
+    site.gates.reached(job.id)
+    eventually(lambda: site.read(job).progress_current == 100, "the last report")
+    blocked = site.read(job)
+    assert (blocked.progress, blocked.progress_message) == (50, "Step 100")
+    assert blocked.eta_seconds is not None
+    site.gates.open(job.id)
+    assert site.completed(job).progress_current == 200
+
+
+def test_a_body_that_only_reports_learns_that_it_was_cancelled(site: Site) -> None:
+    """Whichever thread wrote what it reported, and without a query more."""
+    job = site.enqueue("reports_until_it_hears")
+    site.gates.reached(job.id)
+    site.service.cancel(job.id, site.user_id)
+    assert site.gates.read(f"learnt:{job.id}") == "JobCancelled"
+    site.failed(job, "cancelled", "")
+
+
+def test_a_body_that_only_reports_learns_that_its_job_was_taken_away(site: Site) -> None:
+    job = site.enqueue("reports_until_it_hears")
+    site.gates.reached(job.id)
+    site.service.mark_failed(job.id, "given up")
+    assert site.gates.read(f"learnt:{job.id}") == "LeaseLost"
+    assert site.landed(job).error_message == "given up"
+
+
+def test_a_process_that_a_body_forks_can_report_too(site: Site) -> None:
+    job = site.completed(site.enqueue("forks"))
+    assert (job.result, job.progress_message) == (0, "from the child")
+
+
 def test_tracking_counts_the_items_of_a_loop(site: Site) -> None:
     job = site.completed(site.enqueue("tracks", 1000))
     assert job.result == 1000

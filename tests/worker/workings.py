@@ -5,6 +5,7 @@ import contextvars
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from celery import shared_task
 from jobstate import JobFailed, JobStateError, JobTask, current_job
 from jobstate.celery.runtime import runtime_of
 from tests.worker.endings import returns
-from tests.worker.gates import Gates
+from tests.worker.gates import PATIENCE, Gates
 
 
 @shared_task(base=JobTask, bind=True)
@@ -66,6 +67,48 @@ def reports(self: JobTask) -> None:
     for done in range(21, 31):
         self.job.progress(current=done)
     raise JobFailed("Ends at three quarters.")
+
+
+@shared_task(base=JobTask, bind=True)
+def reports_and_blocks(self: JobTask) -> None:
+    """Report often, and then nothing for as long as the test likes; then once more."""
+    for done in range(1, 101):
+        self.job.progress(current=done, total=200, message=f"Step {done}")
+    Gates.of(self.app).stop(self.job.id)
+    self.job.progress(current=200)
+    self.job.progress(current=200)
+
+
+@shared_task(base=JobTask, bind=True)
+def reports_until_it_hears(self: JobTask) -> str:
+    """Report as fast as it can, until a report raises."""
+    gates = Gates.of(self.app)
+    gates.note(f"arrived:{self.job.id}")
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while time.monotonic() < deadline:
+            self.job.progress(50)
+    except JobStateError as error:
+        gates.note(f"learnt:{self.job.id}", type(error).__name__)
+        raise
+    return "nothing was heard"
+
+
+@shared_task(base=JobTask, bind=True)
+def forks(self: JobTask) -> int:
+    """Have a process that the body forked report too; answer with its exit status."""
+    self.job.progress(current=1, total=4)
+    self.job.progress(current=2)
+    child = os.fork()
+    if child == 0:
+        try:
+            time.sleep(0.1)  # longer than an interval of the tests
+            self.job.progress(current=3, message="from the child")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 @shared_task(base=JobTask, bind=True)

@@ -43,6 +43,7 @@ create table {schema}.jobs (
     retry_of uuid,
     created_at timestamptz not null default clock_timestamp(),
     started_at timestamptz,
+    attempt_started_at timestamptz,
     updated_at timestamptz not null default clock_timestamp(),
     completed_at timestamptz,
     constraint jobs_status_known

@@ -1,7 +1,8 @@
 """The asyncio service: the same methods as the blocking one, awaited."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import Self
@@ -10,7 +11,9 @@ from uuid import UUID
 from jobstate import operations, sweeping
 from jobstate.attempts import ending
 from jobstate.creation import NewJob, When, create_job, find_existing
+from jobstate.errors import JobStateError
 from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepReport, Worker
+from jobstate.retrying import Which, retry
 from jobstate.service import JobService
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode, ItemStatus, JobStatus
@@ -33,15 +36,23 @@ class AsyncJobService:
         database: A URL (``postgresql+psycopg://user@host/database``), or a SQLAlchemy engine with
             the psycopg driver, whose connections are then used.
         settings: The settings; without them, those of the environment.
+        publish: How `retry` publishes a job, blocking; returns whether the broker took it.
     """
 
-    def __init__(self, database: str | AsyncEngine, *, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        database: str | AsyncEngine,
+        *,
+        settings: Settings | None = None,
+        publish: Callable[[UUID], bool] = lambda _: False,
+    ) -> None:
         engine = None if isinstance(database, str) else database
         if engine is not None:
             check_engine(engine, AsyncEngine)
         url = database if isinstance(database, str) else url_of(database)
         self.settings = settings or Settings.for_database(url)
         self.store = AsyncStore.open(self.settings, engine)
+        self._publish = publish
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -245,6 +256,13 @@ class AsyncJobService:
             return await asyncio.to_thread(service.purge, older_than, statuses)
         finally:
             service.close()
+
+    async def retry(self, job_id: UUID | str, user_id: object, only: Which = "all") -> Job:
+        """Run a job again that has landed, as a new job: the same call, owner and queue."""
+        job = await self.store.run_all(retry(job_id, user_id, only, self.settings))
+        with suppress(JobStateError):  # It is committed: the sweeper publishes it.
+            await asyncio.to_thread(self._publish, job.id)
+        return job
 
     async def sweep(self) -> SweepReport:
         """Do one round of the sweeper; safe anywhere, any number at once."""

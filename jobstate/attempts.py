@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from jobstate.assets import Content, NewAsset
-from jobstate.items import Outcome
+from jobstate.items import ItemKeys, Outcome
 from jobstate.operations import asset_params, log_transition, read_answer
 from jobstate.progress import Report
 from jobstate.records import Asset, Job
@@ -184,6 +184,28 @@ def record_items(hold: Hold, batch: Mapping[str, Outcome]) -> Operation[bool | N
     return Operation("record_items", params, _first_value)
 
 
+def only_items(job_id: UUID) -> Operation[ItemKeys | None]:
+    """Read which items alone a job is to do. None: all of them."""
+
+    def read(rows: list[Row]) -> ItemKeys | None:
+        keys = _first_value(rows)
+        return None if keys is None else ItemKeys(keys)
+
+    return Operation("only_items", {"id": job_id}, read)
+
+
+def resume_items(hold: Hold) -> Operation[list[str] | None]:
+    """Take over what earlier attempts have done, and list it. None: the job is held no more.
+
+    Repeatable until the attempt records items of its own.
+    """
+
+    def read(rows: list[Row]) -> list[str] | None:
+        return [key for (key,) in rows if key is not None] if rows else None
+
+    return Operation("resume_items", hold.params(), read)
+
+
 def add_asset(
     hold: Hold,
     asset_type: str,
@@ -325,7 +347,7 @@ def _loaded(stored: str | None) -> object:
     return None if stored is None else json.loads(stored)
 
 
-def _first_value(rows: list[Row]) -> bool | None:
+def _first_value(rows: list[Row]) -> Any:
     return rows[0][0] if rows else None
 
 

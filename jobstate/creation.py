@@ -43,6 +43,10 @@ class NewJob:
     idempotency_key: str | None = None
     parent_id: UUID | str | None = None
     retry_of: UUID | str | None = None
+    call: str | None = None
+    """The call as JSON, where it can be made again after the landing."""
+    only_failed: bool = False
+    """Whether it is to do only the items that failed in the job that it retries."""
     id: UUID = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +67,8 @@ def create_job(new: NewJob, settings: Settings) -> Operation[Job | None]:
         "publish_grace": None if new.message is None else settings.publish_grace,
         "parent_id": None if new.parent_id is None else new_id_of(new.parent_id),
         "retry_of": None if new.retry_of is None else new_id_of(new.retry_of),
+        "call": new.call,
+        "only_failed": new.only_failed,
         **moment("eta", "countdown", new.eta),
         **moment("expires_at", "expires_in", new.expires),
         **moment("deadline_at", "deadline_in", new.deadline),

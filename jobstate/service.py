@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import Self
@@ -11,7 +12,9 @@ from jobstate import operations, sweeping
 from jobstate.attempts import ending
 from jobstate.cleaning import Cleaner
 from jobstate.creation import NewJob, When, create_job, find_existing
+from jobstate.errors import JobStateError
 from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepReport, Worker
+from jobstate.retrying import Which, retry
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode, ItemStatus, JobStatus
 from jobstate.storage import Storage, open_storage, required
@@ -32,7 +35,7 @@ class JobService:
         database: A URL (``postgresql+psycopg://user@host/database``), or a SQLAlchemy engine with
             the psycopg driver, whose connections are then used.
         settings: The settings; without them, those of the environment.
-        publish: How `sweep` publishes a job; returns whether the broker took it.
+        publish: How `sweep` and `retry` publish a job; returns whether the broker took it.
         beacon: How `sweep` learns that the broker was emptied.
     """
 
@@ -328,6 +331,30 @@ class JobService:
         """
         ages = operations.ages_of(older_than, statuses)
         return Cleaner(self.store, self.settings, self.storage).purge(ages)
+
+    def retry(self, job_id: UUID | str, user_id: object, only: Which = "all") -> Job:
+        """Run a job again that has landed, as a new job: the same call, owner and queue.
+
+        The new job names the old one in `retry_of`; callbacks and the rest of a canvas do not
+        belong to it. A service without a Celery app leaves its publication to a worker's sweeper.
+
+        Args:
+            job_id: The job that has landed.
+            user_id: Its owner.
+            only: ``"failed"``: the task is to do only the items that failed; see
+                `CurrentJob.only_items`.
+
+        Raises:
+            JobNotFound: There is no such job.
+            NotOwner: It belongs to somebody else.
+            InvalidStateTransitionError: It has not landed.
+            NotRetryable: No Celery task runs it, some of its arguments are not recorded, or no
+                item failed.
+        """
+        job = self.store.run_all(retry(job_id, user_id, only, self.settings))
+        with suppress(JobStateError):  # It is committed: the sweeper publishes it.
+            self._publish(job.id)
+        return job
 
     def sweep(self) -> SweepReport:
         """Do one round of the sweeper; safe anywhere, any number at once.

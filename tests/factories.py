@@ -10,15 +10,21 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import dict_row
 
-from jobstate import Job, JobService, JobStatus, Settings, attempts, sweeping
+from jobstate import ItemStatus, Job, JobService, JobStatus, Settings, attempts, sweeping
 from jobstate.attempts import Hold, Landing, Policy, Taking
 from jobstate.creation import NewJob, create_job
+from jobstate.items import Outcome
 from jobstate.store import Store
 
 PATIENCE = 30.0
 
 MESSAGE = '{"body": "[[], {}, {}]", "followups": false}'
 MESSAGE_WITH_FOLLOWUPS = '{"body": "[[], {}, {}]", "followups": true}'
+
+CALL = (
+    '{"task_name": "tasks.report", "queue": "q",'
+    ' "message": {"body": "[[7], {}, {}]", "followups": false, "errbacks": false}}'
+)
 
 POLICY = Policy(idempotent=True, max_rescues=3, keep_partial=False, no_progress=None)
 
@@ -102,6 +108,16 @@ def landed(
 ) -> tuple[bool, Job]:
     """Land a held job."""
     return store.run(attempts.land(hold, landing, None, followups=followups, publish_grace=5.0))
+
+
+def failed_job(store: Store, **columns: Any) -> Job:
+    """Insert a job that fails, with one item that succeeded and two that failed."""
+    hold = processing_job(store, **{"call": CALL, **columns})
+    good, bad = Outcome(ItemStatus.SUCCEEDED), Outcome(ItemStatus.FAILED)
+    store.run(attempts.record_items(hold, {"good": good, "bad": bad, "7": bad}))
+    done, job = landed(store, hold, FAILED)
+    assert done
+    return job
 
 
 def superseded_job(store: Store) -> tuple[Hold, Hold]:

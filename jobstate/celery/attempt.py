@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import replace
 from enum import Enum, auto
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 from weakref import WeakSet
@@ -22,7 +23,14 @@ from jobstate.celery.patience import insist
 from jobstate.celery.publish import Message
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import When, moment
-from jobstate.errors import JobCancelled, JobStateError, LeaseLost, StoreUnavailable
+from jobstate.errors import (
+    ConfigurationError,
+    JobCancelled,
+    JobStateError,
+    LeaseLost,
+    SchemaMismatch,
+    StoreUnavailable,
+)
 from jobstate.items import ItemLedger, Outcome
 from jobstate.operations import about
 from jobstate.progress import Progress, Report
@@ -72,7 +80,7 @@ class Attempt:
         self.seen: object = None
         """What the body sees of the job, once it has looked."""
         passing = (Ignore, Reject, Retry, SoftTimeLimitExceeded)
-        self.items = ItemLedger(self._write_items, interval, passing)
+        self.items = ItemLedger(self._write_items, interval, passing, self._wake_items)
         _attempts.add(self)
 
     @classmethod
@@ -123,6 +131,24 @@ class Attempt:
         if self.grip is not Grip.HELD:
             _claimed.pop(self.hold, None)
 
+    def prepare(self, *, resume: bool) -> None:
+        """Find out which items are to be done, where not all are; waits for the database.
+
+        Args:
+            resume: Whether those that an earlier attempt has done count as done.
+
+        Raises:
+            LeaseLost: The job is held no more.
+        """
+        if self.job.retry_of is not None:
+            self.items.only = self._insist(attempts.only_items(self.job.id))
+        if resume and self.hold.attempt > 1:
+            done = self._insist(attempts.resume_items(self.hold))
+            if done is None:
+                self._heed(None)
+            else:
+                self.items.carry_over(done)
+
     def check(self) -> None:
         """Ask whether the job is still held.
 
@@ -161,7 +187,7 @@ class Attempt:
         """Record an item in the block: a database that is away costs a log line, never the body."""
         try:
             yield
-        except StoreUnavailable as error:
+        except (ConfigurationError, SchemaMismatch, StoreUnavailable) as error:
             # The ledger keeps the outcomes: the next batch, or the landing, brings them.
             logger.warning(
                 "Items of job %s were not written: %s", self.job.id, error, extra=about(self.job)
@@ -351,6 +377,14 @@ class Attempt:
             return False
         return True
 
+    def _wake_items(self, at: float, call: Callable[[], None]) -> None:
+        flusher.wake(at, partial(self._record_late, call))
+
+    def _record_late(self, call: Callable[[], None]) -> None:
+        if self.grip is Grip.HELD:
+            with suppress(LeaseLost), self.recording():  # The body's next call raises it.
+                call()
+
     def _write_items(self, batch: dict[str, Outcome]) -> None:
         self._heed(self._run(attempts.record_items(self.hold, batch)))
 
@@ -384,6 +418,7 @@ def _begin_anew() -> None:
     """In a process that a body has forked: nobody else works there on what it reports."""
     for attempt in list(_attempts):
         attempt.progress.begin_anew()
+        attempt.items.begin_anew()
 
 
 os.register_at_fork(after_in_child=_begin_anew)

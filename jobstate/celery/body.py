@@ -12,7 +12,7 @@ from jobstate.errors import LeaseLost
 from jobstate.states import JobStatus
 
 
-def run_body(attempt: Attempt, body: Callable[[], Any]) -> Any:
+def run_body(attempt: Attempt, body: Callable[[], Any], *, resume: bool = False) -> Any:
     """Run the body and land the job; return or raise what Celery is to dispatch from.
 
     Raises:
@@ -20,6 +20,7 @@ def run_body(attempt: Attempt, body: Callable[[], Any]) -> Any:
             message of its own brings what follows it.
     """
     try:
+        attempt.prepare(resume=resume)
         return attempt.succeed(body())
     except LeaseLost as error:
         raise Ignore(str(error)) from error

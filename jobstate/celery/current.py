@@ -1,6 +1,6 @@
 """What a task's body sees of its job."""
 
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -100,8 +100,12 @@ class CurrentJob:
         return Track(self._attempt.progress, self._attempt.report, iterable, total, message)
 
     @contextmanager
-    def item(self, key: Key, label: str | None = None) -> Iterator[None]:
+    def item(self, key: Key, label: str | None = None) -> Iterator[bool]:
         """Record the block as one item: an exception is its failure, and is swallowed.
+
+        Yields whether the item is to be done. It is not when an earlier attempt has done it and
+        the task has `job_resume`, nor when the job retries others alone: then nothing is recorded
+        but a failure, should the block do the work all the same.
 
         Some items failed: the job lands in partial. All failed: in failed. The last outcome of a
         key wins. What is raised to end the body (`JobFailed`, Celery's ``Retry``, ``Ignore`` and
@@ -112,8 +116,8 @@ class CurrentJob:
             JobCancelled: The job was cancelled.
             LeaseLost: The job was taken away.
         """
-        with self._attempt.recording(), self._attempt.items.item(key, label):
-            yield
+        with self._attempt.recording(), self._attempt.items.item(key, label) as todo:
+            yield todo
         self._attempt.raise_if_stopped()
 
     def skip(self, key: Key, reason: str) -> None:
@@ -127,6 +131,34 @@ class CurrentJob:
         with self._attempt.recording():
             self._attempt.items.skip(key, reason)
         self._attempt.raise_if_stopped()
+
+    def record_items(
+        self,
+        succeeded: Iterable[Key] = (),
+        *,
+        failed: Iterable[Key] | Mapping[Key, object] = (),
+        skipped: Iterable[Key] | Mapping[Key, object] = (),
+    ) -> None:
+        """Record many items at once, all or none; a key that is given twice has failed.
+
+        `failed` and `skipped` may map each key to its reason: text or an exception.
+
+        Raises:
+            InvalidValueError: A key is no JSON scalar, or too long; nothing was recorded.
+            JobCancelled: The job was cancelled.
+            LeaseLost: The job was taken away.
+        """
+        with self._attempt.recording():
+            self._attempt.items.record_all(succeeded, failed, skipped)
+        self._attempt.raise_if_stopped()
+
+    @property
+    def only_items(self) -> frozenset[str] | None:
+        """The keys of the items that this job retries; None where it is to do all.
+
+        Keys are kept as text. Asked for ``5``, the set finds ``"5"``.
+        """
+        return self._attempt.items.only
 
     @property
     def items(self) -> ItemCounts:

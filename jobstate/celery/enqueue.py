@@ -75,14 +75,16 @@ def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
 def new_job(runtime: Runtime, call: Call, *, publishable: bool = True) -> NewJob:
     """Describe the row of a call; without its message when nobody will have to publish it."""
     app, options = runtime.app, call.message.options
+    queue = queue_of(app, call.message)
     return NewJob(
         user_id=call.user_id,
         job_type=call.job_type,
         parameters=parameters_of(call),
         job_id=call.task_id,
         task_name=call.message.task_name,
-        queue=queue_of(app, call.message),
+        queue=queue,
         message=call.message.encode() if publishable else None,
+        call=None if _is_redacted(call) else call.message.encode_call(queue),
         eta=moment_of(app, options, "eta", "countdown"),
         expires=moment_of(app, options, "expires"),
         deadline=call.deadline,
@@ -136,13 +138,21 @@ def queue_of(app: Celery, message: Message) -> str:
 
 def parameters_of(call: Call) -> dict[str, Any]:
     """Return the arguments by name, without those that are not to be recorded."""
+    return {name: value for name, value in _named(call).items() if name not in call.redact}
+
+
+def _is_redacted(call: Call) -> bool:
+    return bool(call.redact) and not _named(call).keys().isdisjoint(call.redact)
+
+
+def _named(call: Call) -> dict[str, Any]:
     args, kwargs = call.message.args, call.message.kwargs
     named = {**({"args": list(args)} if args else {}), **kwargs}
     if call.body is not None:
         # The body itself refuses arguments that do not fit; they are recorded as they came.
         with suppress(TypeError):
             named = _bind(call.body, args, kwargs)
-    return {name: value for name, value in named.items() if name not in call.redact}
+    return named
 
 
 def _bind(

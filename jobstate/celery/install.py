@@ -47,7 +47,8 @@ class JobState:
     @cached_property
     def aio(self) -> AsyncJobService:
         """The asyncio service."""
-        return AsyncJobService.from_settings(self._runtime.settings)
+        settings, publish = self._runtime.settings, self._runtime.publish_stored
+        return AsyncJobService(settings.database_url, settings=settings, publish=publish)
 
     def enqueue(
         self,

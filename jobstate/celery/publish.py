@@ -42,6 +42,11 @@ _TRANSIENT = frozenset(
 _IN_COLUMNS = frozenset({"countdown", "eta", "expires", "task_id"})
 _FOLLOWUPS = ("link", "link_error", "chain", "chord")
 _ERRBACKS = ("link_error", "chord")
+# What a job that runs the same call again must not have of it.
+_OF_ONE_RUN = frozenset(
+    {*_FOLLOWUPS, "group_id", "group_index", "headers", "parent_id", "reply_to", "retries"}
+    | {"root_id"}
+)
 
 
 class BrokerDownError(Exception):
@@ -76,24 +81,45 @@ class Message:
         Raises:
             InvalidValueError: It cannot be written as JSON.
         """
-        kept = {
+        kept = self._kept_without(_TRANSIENT | _IN_COLUMNS)
+        pending = {
+            "followups": any(kept.get(name) for name in _FOLLOWUPS),
+            "errbacks": any(kept.get(name) for name in _ERRBACKS),
+        }
+        return json.dumps({"body": self._body(kept), **pending})
+
+    def encode_call(self, queue: str) -> str:
+        """Return the bare call, for another job: without its place in a canvas and what follows.
+
+        Raises:
+            InvalidValueError: It cannot be written as JSON.
+        """
+        kept = self._kept_without(_TRANSIENT | _IN_COLUMNS | _OF_ONE_RUN)
+        return json.dumps(
+            {
+                "task_name": self.task_name,
+                "queue": queue,
+                "message": {"body": self._body(kept), "followups": False, "errbacks": False},
+            }
+        )
+
+    def _kept_without(self, names: frozenset[str]) -> dict[str, Any]:
+        return {
             name: getattr(value, "name", value) if name in ("queue", "exchange") else value
             for name, value in self.options.items()
-            if name not in _TRANSIENT | _IN_COLUMNS and value is not None
+            if name not in names and value is not None
         }
+
+    def _body(self, options: Mapping[str, Any]) -> str:
         try:
-            body = kombu_json.dumps([list(self.args), dict(self.kwargs), kept])
+            body: str = kombu_json.dumps([list(self.args), dict(self.kwargs), options])
             body.encode()
         except (TypeError, ValueError, EncodeError) as error:
             raise InvalidValueError(
                 f"The call of {self.task_name} cannot be stored: {error}. Arguments and options "
                 "of a job must be JSON. Pass ids and plain values instead of objects."
             ) from error
-        pending = {
-            "followups": any(kept.get(name) for name in _FOLLOWUPS),
-            "errbacks": any(kept.get(name) for name in _ERRBACKS),
-        }
-        return json.dumps({"body": body, **pending})
+        return body
 
     def call(
         self, app: Celery, job_id: UUID, ticket: int, *, eta: When | None, expires: When | None

@@ -74,8 +74,12 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     job_redact: Sequence[str] = ()
     """Names of arguments that are not recorded in `parameters`.
 
-    The stored message has them until the job lands, so that it can be published again.
+    The stored message has them until the job lands, so that it can be published again. After that
+    nobody knows them, so that a job that was given one cannot be retried.
     """
+
+    job_resume: bool = False
+    """Whether a further attempt counts the items that an earlier one has done; see `item`."""
 
     @classmethod
     def on_bound(cls, app: Celery) -> None:
@@ -120,7 +124,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         if attempt.grip is Grip.LANDED:
             value = _as_landed(attempt.job)
         else:
-            value = run_body(attempt, partial(self.run, *args, **kwargs))
+            value = run_body(attempt, partial(self.run, *args, **kwargs), resume=self.job_resume)
         # Whatever keeps Celery from dispatching what follows, the job has not failed.
         request.errbacks = None
         return value

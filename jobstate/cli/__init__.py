@@ -6,11 +6,11 @@ from jobstate.cli.listing import list_jobs, stats
 from jobstate.cli.migrate import migrate
 from jobstate.cli.purge import purge
 from jobstate.cli.show import show
-from jobstate.cli.tending import cancel, sweep, workers
+from jobstate.cli.tending import cancel, retry, sweep, workers
 
 __all__ = ["jobstate", "main"]
 
-for command in (cancel, demo, list_jobs, migrate, purge, show, stats, sweep, workers):
+for command in (cancel, demo, list_jobs, migrate, purge, retry, show, stats, sweep, workers):
     jobstate.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`cancel`, `sweep` and `workers`: looking after jobs."""
+"""`cancel`, `retry`, `sweep` and `workers`: looking after jobs."""
 
 import threading
 from datetime import UTC, datetime
@@ -31,6 +31,26 @@ def cancel(target: Target, *, job_id: str, as_json: bool) -> None:
         click.echo(f"Job {job.id} is cancelled.")
     if job.is_terminal and job.error_code != ErrorCode.CANCELLED:
         raise click.ClickException(f"Job {job.id} has landed: it is {job.status}.")
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--failed", is_flag=True, help="Do only the items that failed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the new job as a JSON object.")
+@click.pass_obj
+def retry(target: Target, *, job_id: str, failed: bool, as_json: bool) -> None:
+    """Run a job again that has landed, as a new job, on behalf of its owner.
+
+    With --app its message goes out at once; else a worker's sweeper publishes it soon. Exit
+    status 1: it has not landed, or cannot be run again.
+    """
+    with target.sweeping_service() as service:
+        owner = service.get_job_internal(job_id).user_id
+        job = service.retry(job_id, owner, "failed" if failed else "all")
+    if as_json:
+        print_json(job.to_dict(internal=True))
+    else:
+        click.echo(f"Job {job.id} is queued; it retries job {job.retry_of}.")
 
 
 @click.command()

@@ -110,7 +110,7 @@ select set_config('idle_in_transaction_session_timeout', '5s', true);
 with {patience}
 insert into {schema}.jobs (
     id, user_id, job_type, task_name, queue, parameters, message, eta, expires_at, deadline_at,
-    next_check_at, idempotency_key, parent_id, retry_of
+    next_check_at, idempotency_key, parent_id, retry_of, call, only_items
 )
 select
     cast(:id as uuid), :user_id, cast(:job_type as text), cast(:task_name as text),
@@ -120,7 +120,22 @@ select
         times.expires_at, times.deadline_at,
         clock_timestamp() + make_interval(secs => cast(:publish_grace as double precision))
     ),
-    cast(:idempotency_key as text), cast(:parent_id as uuid), cast(:retry_of as uuid)
+    cast(:idempotency_key as text), cast(:parent_id as uuid), cast(:retry_of as uuid),
+    cast(:call as jsonb),
+    case
+        when cast(:only_failed as boolean) then array(
+            select job_items.key
+            from {schema}.jobs as original
+            join {schema}.job_items
+                on job_items.job_id = original.id and job_items.attempt = original.attempt
+            where original.id = cast(:retry_of as uuid) and job_items.status = 'failed'
+        )
+        -- A job that retries some items, run again, has the same ones to do.
+        else (
+            select original.only_items
+            from {schema}.jobs as original where original.id = cast(:retry_of as uuid)
+        )
+    end
 from patience, (
     select
         coalesce(
@@ -527,6 +542,48 @@ update {schema}.jobs set
 from held, change
 where jobs.id = held.id
 returning jobs.cancel_requested_at is not null;
+
+-- name: only_items
+-- Read which items alone a job is to do.
+select only_items from {schema}.jobs where id = cast(:id as uuid);
+
+-- name: resume_items
+-- Take over the items that earlier attempts have done, count and list them. Until the attempt
+-- records items of its own, those that it has are the ones that were taken over before.
+with {held},
+carried as (
+    update {schema}.job_items set attempt = held.attempt
+    from held
+    where job_items.job_id = held.id
+        and job_items.attempt <= held.attempt
+        and job_items.status = 'succeeded'
+    returning job_items.key
+),
+counted as (
+    update {schema}.jobs set
+        items_succeeded = (select count(*) from carried),
+        updated_at = clock_timestamp()
+    from held
+    where jobs.id = held.id
+    returning jobs.id
+)
+select carried.key from counted left join carried on true;
+
+-- name: find_original
+-- Read a job that is to be run again: whether this user owns it, the call as it was enqueued, how
+-- long it had to land, whether items of it failed.
+select
+    user_id = :user_id,
+    call,
+    cast(extract(epoch from deadline_at - created_at) as double precision),
+    exists (
+        select from {schema}.job_items
+        where job_items.job_id = jobs.id
+            and job_items.attempt = jobs.attempt
+            and job_items.status = 'failed'
+    ),
+    {job_columns}
+from {schema}.jobs where id = cast(:id as uuid);
 
 -- name: add_asset
 -- Link a file that the holding attempt has stored.

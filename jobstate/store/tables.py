@@ -100,6 +100,8 @@ def define(
             Column("idempotency_key", Text),
             Column("parent_id", Uuid),
             Column("retry_of", Uuid),
+            Column("call", JSONB),
+            Column("only_items", ARRAY(Text)),
             Column("created_at", _AT, nullable=False),
             Column("started_at", _AT),
             Column("attempt_started_at", _AT),

@@ -1,4 +1,4 @@
-"""`cancel`, `sweep` and `workers`."""
+"""`cancel`, `retry`, `sweep` and `workers`."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ from click.testing import Result
 
 from jobstate import Job, JobService, JobStatus
 from tests.cli.programs import Program
-from tests.factories import new_worker, processing_job
+from tests.factories import failed_job, new_worker, processing_job
 
 Run = Callable[..., Result]
 Start = Callable[..., Program]
@@ -45,6 +45,21 @@ def test_a_job_that_has_landed_cannot_be_cancelled(
     result = run("cancel", str(job.id), *options)
     assert result.exit_code == 1
     assert result.stderr == f"Error: Job {job.id} has landed: it is completed.\n"
+
+
+def test_a_landed_job_is_retried(run: Run, service: JobService) -> None:
+    job = failed_job(service.store)
+    result = run("retry", str(job.id), "--failed")
+    assert result.exit_code == 0, result.stderr
+    (again, _) = service.list_jobs(job.user_id).items
+    assert (again.status, again.retry_of) == (JobStatus.QUEUED, job.id)
+    assert result.stdout == f"Job {again.id} is queued; it retries job {job.id}.\n"
+
+
+def test_a_job_that_no_task_runs_cannot_be_retried(run: Run, job_in: JobIn) -> None:
+    result = run("retry", str(job_in("failed").id))
+    assert result.exit_code == 1
+    assert "no Celery task runs it" in result.stderr
 
 
 def test_an_unknown_job_cannot_be_cancelled(run: Run) -> None:

@@ -307,3 +307,27 @@ def test_a_publication_is_not_noted_once_the_job_is_held_or_has_landed(
     store.run(attempts.note_published(hold.job_id, 1, 3600))
     assert service.get_job_internal(hold.job_id).publishes == 0
     assert store.run(attempts.message_of(hold.job_id, again=False)) is None
+
+
+def test_a_further_attempt_takes_over_what_was_done(store: Store, service: JobService) -> None:
+    hold = processing_job(store)
+    record(store, hold, a=GOOD, b=BAD, c=SKIPPED, d=GOOD)
+    released(store, hold)
+    again = hold_of(take(store, hold.job_id, ticket=1).job)
+    for _ in range(2):  # an answer that was lost is asked for again
+        done = store.run(attempts.resume_items(again))
+        assert done is not None
+        assert sorted(done) == ["a", "d"]
+        assert counts(service, hold) == (2, 0, 0)
+    record(store, again, b=GOOD)
+    assert counts(service, hold) == (3, 0, 0)
+    job = service.get_job_internal(hold.job_id)
+    found = service.get_job_items(job.id, job.user_id)
+    assert [(item.key, item.attempt) for item in found] == [("a", 2), ("d", 2), ("b", 2)]
+
+
+def test_an_attempt_with_nothing_to_take_over_still_holds_its_job(store: Store) -> None:
+    hold = processing_job(store)
+    assert store.run(attempts.resume_items(hold)) == []
+    released(store, hold)
+    assert store.run(attempts.resume_items(hold)) is None

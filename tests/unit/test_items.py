@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from jobstate import InvalidValueError, ItemStatus, JobCancelled, JobFailed, LeaseLost, items
-from jobstate.items import BATCH, MAX_KEY, ItemCounts, ItemLedger, Outcome
+from jobstate.items import BATCH, MAX_KEY, PAUSE, ItemCounts, ItemKeys, ItemLedger, Outcome
 
 SUCCEEDED = Outcome(ItemStatus.SUCCEEDED)
 
@@ -26,7 +26,8 @@ class Book:
         self.batches: list[dict[str, Outcome]] = []
         self.failure: BaseException | None = None
         monkeypatch.setattr(items, "time", SimpleNamespace(monotonic=lambda: self.now))
-        self.ledger = ItemLedger(self._write, interval=0.5, passing=(Stop,))
+        self.alarms: list[tuple[float, Callable[[], None]]] = []
+        self.ledger = ItemLedger(self._write, 0.5, (Stop,), self._wake)
 
     def item(
         self,
@@ -38,6 +39,9 @@ class Book:
         with self.ledger.item(key, label):  # type: ignore[arg-type]
             if error:
                 raise error
+
+    def _wake(self, at: float, call: Callable[[], None]) -> None:
+        self.alarms.append((at, call))
 
     def _write(self, batch: dict[str, Outcome]) -> None:
         if self.failure:
@@ -207,6 +211,8 @@ def test_a_key_is_kept_as_plain_text(book: Book, key: object, name: str) -> None
         ("a\0", "There is a NUL character in the item's key"),
         ("\ud800", "There is a lone surrogate in the item's key"),
         ("x" * (MAX_KEY + 1), f"An item's key has {MAX_KEY + 1} characters"),
+        (float("nan"), "The item's key is nan"),
+        pytest.param(10**5000, "An item's key has too many digits", id="digits"),
     ],
 )
 def test_a_wrong_key_is_refused_before_the_block_runs(book: Book, key: object, words: str) -> None:
@@ -236,9 +242,98 @@ def test_labels_and_messages_are_mended(book: Book) -> None:
 def test_many_threads_may_record_at_once() -> None:
     batches: list[dict[str, Outcome]] = []
     ledger = ItemLedger(batches.append, interval=0.0001, passing=())
-    record: Callable[[int], None] = lambda n: ledger.record(str(n % 1000), SUCCEEDED)  # noqa: E731
+    record: Callable[[int], None] = lambda n: ledger.record({str(n % 1000): SUCCEEDED})  # noqa: E731
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(record, range(2_000)))
     ledger.flush()
     assert ledger.counts == ItemCounts(succeeded=1000)
     assert set().union(*batches) == {str(n) for n in range(1000)}
+
+
+def test_many_items_are_recorded_at_once_in_batches(book: Book) -> None:
+    book.ledger.record_all(range(2 * BATCH), {"bad": ValueError("No")}, {"old": "Seen before"})
+    assert [len(batch) for batch in book.batches] == [BATCH, BATCH, 2]
+    assert book.batches[-1] == {
+        "old": Outcome(ItemStatus.SKIPPED, message="Seen before"),
+        "bad": Outcome(ItemStatus.FAILED, message="No"),
+    }
+    assert book.ledger.counts == ItemCounts(succeeded=2 * BATCH, failed=1, skipped=1)
+
+
+def test_of_several_outcomes_given_at_once_a_failure_wins(book: Book) -> None:
+    book.ledger.record_all(["a", "b", 1, "1"], ["a"], ["b"])
+    assert book.ledger.counts == ItemCounts(succeeded=1, failed=1, skipped=1)
+
+
+def test_a_wrong_key_among_many_records_none(book: Book) -> None:
+    with pytest.raises(InvalidValueError):
+        book.ledger.record_all(["a", ("b",)], (), ())  # type: ignore[list-item]
+    assert book.ledger.counts == ItemCounts()
+
+
+def test_outcomes_that_no_later_one_brings_are_written_when_the_interval_is_over(
+    book: Book,
+) -> None:
+    book.item("a")
+    book.item("b")
+    ((at, call),) = book.alarms
+    assert at == book.now + 0.5
+    call()
+    assert [set(batch) for batch in book.batches] == [{"a", "b"}]
+    call()
+    assert len(book.batches) == 1
+
+
+def test_while_writes_fail_not_every_item_waits_for_one(book: Book) -> None:
+    book.failure = OSError("down")
+    for n in range(BATCH - 1):
+        book.item(n)
+    with pytest.raises(OSError, match="down"):
+        book.item("full")
+    book.item("more")
+    book.now += PAUSE - 0.1
+    book.item("still more")
+    book.failure = None
+    book.now += 0.1
+    book.item("last")
+    assert sum(map(len, book.batches)) == BATCH + 3
+
+
+def test_what_an_earlier_attempt_has_done_counts_and_is_not_to_be_done(book: Book) -> None:
+    book.ledger.carry_over(["a", "7"])
+    assert book.ledger.counts == ItemCounts(succeeded=2)
+    for key, expected in (("a", False), (7, False), ("b", True)):
+        with book.ledger.item(key, None) as todo:  # type: ignore[arg-type]
+            assert todo is expected
+    book.ledger.skip("a", "done")
+    book.ledger.record_all(["a"], (), ())
+    book.ledger.flush()
+    assert book.batches == [{"b": SUCCEEDED}]
+    assert book.ledger.counts == ItemCounts(succeeded=3)
+
+
+def test_a_job_that_is_to_do_some_items_records_no_others(book: Book) -> None:
+    book.ledger.only = ItemKeys(["a", "7"])
+    assert "a" in book.ledger.only
+    assert 7 in book.ledger.only
+    assert 8 not in book.ledger.only
+    for key, expected in (("a", True), (7, True), ("b", False)):
+        with book.ledger.item(key, None) as todo:  # type: ignore[arg-type]
+            assert todo is expected
+    assert book.ledger.counts == ItemCounts(succeeded=2)
+
+
+def test_work_that_is_done_all_the_same_and_fails_is_recorded(book: Book) -> None:
+    book.ledger.carry_over(["a"])
+    book.item("a", ValueError("No"))
+    assert book.ledger.counts == ItemCounts(failed=1)
+
+
+def test_the_text_of_a_failure_may_be_broken(book: Book) -> None:
+    class Broken(Exception):  # noqa: N818 - its name is its text here
+        def __str__(self) -> str:
+            raise ValueError
+
+    book.item("a", Broken())
+    book.ledger.flush()
+    assert book.batches[0]["a"].message == "Broken"

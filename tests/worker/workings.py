@@ -116,6 +116,49 @@ def tracks(self: JobTask, items: int) -> int:
     return sum(1 for _ in self.job.track(range(items), message="counting"))
 
 
+@shared_task(base=JobTask, bind=True)
+def does_items(self: JobTask, keys: list[int | str], bad: list[int | str]) -> dict[str, Any]:
+    """Do items, of which some are bad the first time; answer with what was done."""
+    done = []
+    for key in keys:
+        with self.job.item(key) as todo:
+            if todo:
+                done.append(key)
+                if key in bad and self.job.only_items is None:
+                    raise ValueError("bad")
+    only = self.job.only_items
+    return {"done": done, "only": None if only is None else sorted(only)}
+
+
+@shared_task(base=JobTask, bind=True, max_retries=1, job_resume=True)
+def resumes(self: JobTask) -> list[int]:
+    """Do three of five items, and the others in a second attempt."""
+    done = []
+    for key in range(5):
+        if key == 3 and self.job.attempt == 1:
+            raise self.retry(countdown=0)
+        with self.job.item(key) as todo:
+            if todo:
+                done.append(key)
+    return done
+
+
+@shared_task(base=JobTask, bind=True)
+def is_given(self: JobTask, value: object) -> None:
+    """Note of which type the argument is."""
+    Gates.of(self.app).note(f"given:{self.job.id}", type(value).__name__)
+
+
+@shared_task(base=JobTask, bind=True)
+def records_many(self: JobTask, items: int) -> None:
+    self.job.record_items(range(items), failed={"bad": "No"}, skipped=["old"])
+
+
+@shared_task(base=JobTask, job_redact=("password",))
+def forgets(name: str, password: str = "") -> str:
+    return name + password
+
+
 @shared_task(base=JobTask, bind=True, max_retries=1)
 def loses_its_first_attempt(self: JobTask) -> None:
     """Leave an item and an asset in each of two attempts."""

@@ -41,6 +41,8 @@ create table {schema}.jobs (
     idempotency_key text,
     parent_id uuid,
     retry_of uuid,
+    call jsonb,
+    only_items text[],
     created_at timestamptz not null default clock_timestamp(),
     started_at timestamptz,
     attempt_started_at timestamptz,

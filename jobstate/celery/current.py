@@ -8,6 +8,7 @@ from uuid import UUID
 from jobstate import attempts
 from jobstate.assets import Source
 from jobstate.celery.attempt import Attempt, current_attempt
+from jobstate.celery.habits import tqdm_for
 from jobstate.celery.saving import saver_of
 from jobstate.celery.track import Track
 from jobstate.errors import LeaseLost
@@ -98,6 +99,15 @@ class CurrentJob:
             LeaseLost: The job was taken away; raised in the loop.
         """
         return Track(self._attempt.progress, self._attempt.report, iterable, total, message)
+
+    @property
+    def tqdm(self) -> type[Any]:
+        """``tqdm.tqdm``, which must be installed, but reporting to the job instead of printing.
+
+        For code that takes the class of its bars, such as ``tqdm_class=``. Of several bars at a
+        time the first counts.
+        """
+        return tqdm_for(self._attempt)
 
     @contextmanager
     def item(self, key: Key, label: str | None = None) -> Iterator[bool]:

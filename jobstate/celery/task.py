@@ -19,6 +19,7 @@ from jobstate.celery.attempt import Attempt, Grip, current_attempt
 from jobstate.celery.body import run_body
 from jobstate.celery.current import CurrentJob, current_job
 from jobstate.celery.enqueue import Call, moment_of, new_job, owner_of, queue_of, submit
+from jobstate.celery.habits import report_meta
 from jobstate.celery.publish import OWNER, TICKET, Message, freeze_callbacks
 from jobstate.celery.runtime import Runtime, runtime_of
 from jobstate.celery.start import Delivery, delivery_of, eager_worker, start
@@ -236,6 +237,28 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         headers = {**(options.pop("headers", None) or {}), TICKET: job.attempt}
         with eager_worker(runtime):
             return super().apply(args, kwargs, task_id=str(job.id), headers=headers, **options)
+
+    def update_state(
+        self,
+        task_id: str | None = None,
+        state: str | None = None,
+        meta: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Do what Celery does, unless results are ignored; and report progress.
+
+        Of `meta`: ``current`` and ``total``, ``percent`` or ``progress``, ``message`` or
+        ``description``. What makes no sense there is left out.
+
+        Raises:
+            JobCancelled: The job was cancelled.
+            LeaseLost: The job was taken away.
+        """
+        attempt = current_attempt()
+        if attempt is not None and task_id in (None, str(attempt.job.id)):
+            report_meta(attempt, meta)
+        if not (self.ignore_result or self.request.ignore_result):
+            super().update_state(task_id, state, meta, **kwargs)
 
     def retry(self, *args: Any, exc: BaseException | None = None, **options: Any) -> Any:
         """Release the job, and have it run again later; see Celery's ``Task.retry``."""

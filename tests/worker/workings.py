@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import itertools
 import os
 import signal
 import threading
@@ -109,6 +110,37 @@ def forks(self: JobTask) -> int:
             os._exit(1)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+@shared_task(base=JobTask, bind=True, ignore_result=False)
+def updates_its_state(self: JobTask, meta: Any) -> None:
+    self.update_state(state="PROGRESS", meta=meta)
+    Gates.of(self.app).stop(self.job.id)
+
+
+@shared_task(base=JobTask, bind=True)
+def shows_bars(self: JobTask, items: int) -> int:
+    """Use tqdm, in a bar inside of a bar."""
+    tqdm = self.job.tqdm
+    with tqdm(total=items, desc="Reading", disable=None) as bar:
+        for _ in tqdm(range(100), desc="Page"):
+            pass
+        for _ in range(items):
+            bar.update()
+        return int(bar.n)
+
+
+@shared_task(base=JobTask, bind=True)
+def shows_a_bar_until_it_hears(self: JobTask) -> None:
+    """Show a bar that never ends, and a second one after it was told to stop."""
+    gates = Gates.of(self.app)
+    gates.note(f"arrived:{self.job.id}")
+    try:
+        for _ in self.job.tqdm(itertools.count()):
+            time.sleep(0.001)
+    except JobStateError as error:
+        gates.note(f"learnt:{self.job.id}", type(error).__name__)
+        raise
 
 
 @shared_task(base=JobTask, bind=True)

@@ -23,7 +23,7 @@ from jobstate.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Partial, Stats
+from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Partial, Stats
 from jobstate.service import JobService
 from jobstate.settings import Settings
 from jobstate.states import (
@@ -50,6 +50,7 @@ __all__ = [
     "JobEvent",
     "JobFailed",
     "JobItem",
+    "JobLog",
     "JobNotFound",
     "JobService",
     "JobState",

@@ -12,7 +12,17 @@ from jobstate import operations, sweeping
 from jobstate.attempts import ending
 from jobstate.creation import NewJob, When, create_job, find_existing
 from jobstate.errors import JobStateError
-from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepReport, Worker
+from jobstate.records import (
+    Asset,
+    Job,
+    JobEvent,
+    JobItem,
+    JobLog,
+    Page,
+    Stats,
+    SweepReport,
+    Worker,
+)
 from jobstate.retrying import Which, retry
 from jobstate.service import JobService
 from jobstate.settings import Settings
@@ -212,6 +222,10 @@ class AsyncJobService:
     ) -> list[JobItem]:
         """Read a job's item ledger for its owner; never that of a superseded attempt."""
         return await self.store.run(operations.get_job_items(job_id, user_id, status))
+
+    async def get_job_logs(self, job_id: UUID | str, user_id: object) -> list[JobLog]:
+        """Read what the bodies of a job's attempts have logged, for its owner, oldest first."""
+        return await self.store.run(operations.get_job_logs(job_id, user_id))
 
     async def cancel(self, job_id: UUID | str, user_id: object) -> Job:
         """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``."""

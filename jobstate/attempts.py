@@ -4,13 +4,15 @@ Every write names the attempt that makes it; the database refuses one that no lo
 """
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from jobstate.assets import Content, NewAsset
 from jobstate.items import ItemKeys, Outcome
+from jobstate.logs import Line
 from jobstate.operations import asset_params, log_transition, read_answer
 from jobstate.progress import Report
 from jobstate.records import Asset, Job
@@ -182,6 +184,19 @@ def record_items(hold: Hold, batch: Mapping[str, Outcome]) -> Operation[bool | N
         "messages": [outcome.message for outcome in batch.values()],
     }
     return Operation("record_items", params, _first_value)
+
+
+def write_logs(hold: Hold, batch: Sequence[Line]) -> Operation[bool | None]:
+    """Write what was logged. True: the job is to be cancelled. None: it is held no more."""
+    now = time.monotonic()
+    params = {
+        **hold.params(),
+        "ages": [now - line.at for line in batch],
+        "levels": [line.level for line in batch],
+        "loggers": [line.logger for line in batch],
+        "messages": [line.message for line in batch],
+    }
+    return Operation("write_logs", params, _first_value)
 
 
 def only_items(job_id: UUID) -> Operation[ItemKeys | None]:

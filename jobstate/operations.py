@@ -20,7 +20,7 @@ from jobstate.errors import (
     NotOwner,
     check_code,
 )
-from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats
+from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Stats
 from jobstate.states import (
     ErrorCode,
     ItemStatus,
@@ -317,6 +317,11 @@ def get_job_items(
             "Use one of these, or leave it out."
         ) from None
     return _owned_rows("get_items", job_id, user_id, JobItem.from_row, status=wanted)
+
+
+def get_job_logs(job_id: UUID | str, user_id: object) -> Operation[list[JobLog]]:
+    """Read what a job has logged, for its owner."""
+    return _owned_rows("get_logs", job_id, user_id, JobLog.from_row)
 
 
 def request_cancel(job_id: UUID | str, user_id: object, grace: float) -> Operation[bool]:

@@ -208,6 +208,19 @@ class JobItem(_Record):
 
 
 @dataclass(frozen=True, slots=True)
+class JobLog(_Record):
+    """What the body of a job has logged. `level` is the name of the level, such as ``INFO``."""
+
+    id: int
+    job_id: UUID
+    attempt: int
+    at: datetime
+    level: str
+    logger: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Worker(_Record):
     """A worker that is not known to be dead, and the jobs it holds."""
 

@@ -13,7 +13,17 @@ from jobstate.attempts import ending
 from jobstate.cleaning import Cleaner
 from jobstate.creation import NewJob, When, create_job, find_existing
 from jobstate.errors import JobStateError
-from jobstate.records import Asset, Job, JobEvent, JobItem, Page, Stats, SweepReport, Worker
+from jobstate.records import (
+    Asset,
+    Job,
+    JobEvent,
+    JobItem,
+    JobLog,
+    Page,
+    Stats,
+    SweepReport,
+    Worker,
+)
 from jobstate.retrying import Which, retry
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode, ItemStatus, JobStatus
@@ -264,6 +274,17 @@ class JobService:
             NotOwner: It belongs to somebody else.
         """
         return self.store.run(operations.get_job_items(job_id, user_id, status))
+
+    def get_job_logs(self, job_id: UUID | str, user_id: object) -> list[JobLog]:
+        """Read what the bodies of a job's attempts have logged, for its owner, oldest first.
+
+        Kept where the task has `job_logs`: the first thousand records of each attempt.
+
+        Raises:
+            JobNotFound: There is no such job.
+            NotOwner: It belongs to somebody else.
+        """
+        return self.store.run(operations.get_job_logs(job_id, user_id))
 
     def cancel(self, job_id: UUID | str, user_id: object) -> Job:
         """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``.

@@ -137,6 +137,7 @@ def everything(connection: psycopg.Connection, job_id: UUID) -> dict[str, list[d
             ("jobs", "id", "id"),
             ("job_events", "job_id", "id"),
             ("job_items", "job_id", "key"),
+            ("job_logs", "job_id", "id"),
             ("assets", "job_id", "id"),
         ):
             statement = f"select * from jobstate.{table} where {key} = %s order by {order}"  # noqa: S608 - names from above

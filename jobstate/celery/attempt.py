@@ -32,6 +32,7 @@ from jobstate.errors import (
     StoreUnavailable,
 )
 from jobstate.items import ItemLedger, Outcome
+from jobstate.logs import Line, LogBook
 from jobstate.operations import about
 from jobstate.progress import Progress, Report
 from jobstate.records import Job, Partial
@@ -81,6 +82,8 @@ class Attempt:
         """What the body sees of the job, once it has looked."""
         passing = (Ignore, Reject, Retry, SoftTimeLimitExceeded)
         self.items = ItemLedger(self._write_items, interval, passing, self._wake_items)
+        self.logs: LogBook | None = None
+        """What the body logs, where its task keeps that."""
         _attempts.add(self)
 
     @classmethod
@@ -148,6 +151,11 @@ class Attempt:
                 self._heed(None)
             else:
                 self.items.carry_over(done)
+
+    def keep_logs(self) -> None:
+        """Keep what the body logs from here on."""
+        interval = self.runtime.settings.progress_interval
+        self.logs = LogBook(self._write_logs, interval, self._wake_logs)
 
     def check(self) -> None:
         """Ask whether the job is still held.
@@ -340,10 +348,12 @@ class Attempt:
         return self.items.counts.succeeded > 0 or self.assets > 0
 
     def _items_written(self) -> bool:
-        """Write the last items; say whether the job is still held."""
+        """Write the last items and logs; say whether the job is still held."""
         if self.grip is Grip.HELD:
             try:
                 self._wait_for(self.items.flush)
+                if self.logs is not None:
+                    self._wait_for(self.logs.close)
             except LeaseLost:
                 self.grip = Grip.LOST
         return self.grip is Grip.HELD
@@ -385,6 +395,24 @@ class Attempt:
             with suppress(LeaseLost), self.recording():  # The body's next call raises it.
                 call()
 
+    def _wake_logs(self, at: float, call: Callable[[], None]) -> None:
+        flusher.wake(at, partial(self._log_late, call))
+
+    def _log_late(self, call: Callable[[], None]) -> None:
+        if self.grip is not Grip.HELD:
+            return
+        try:
+            call()
+        except LeaseLost:
+            pass  # The body's next report raises it.
+        except JobStateError as error:
+            logger.warning(
+                "Logs of job %s were not written: %s", self.job.id, error, extra=about(self.job)
+            )
+
+    def _write_logs(self, batch: list[Line]) -> None:
+        self._heed(self._run(attempts.write_logs(self.hold, batch)))
+
     def _write_items(self, batch: dict[str, Outcome]) -> None:
         self._heed(self._run(attempts.record_items(self.hold, batch)))
 
@@ -419,6 +447,8 @@ def _begin_anew() -> None:
     for attempt in list(_attempts):
         attempt.progress.begin_anew()
         attempt.items.begin_anew()
+        if attempt.logs is not None:
+            attempt.logs.begin_anew()
 
 
 os.register_at_fork(after_in_child=_begin_anew)

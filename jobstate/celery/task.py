@@ -20,6 +20,7 @@ from jobstate.celery.body import run_body
 from jobstate.celery.current import CurrentJob, current_job
 from jobstate.celery.enqueue import Call, moment_of, new_job, owner_of, queue_of, submit
 from jobstate.celery.habits import report_meta
+from jobstate.celery.logbook import listen
 from jobstate.celery.publish import OWNER, TICKET, Message, freeze_callbacks
 from jobstate.celery.runtime import Runtime, runtime_of
 from jobstate.celery.start import Delivery, delivery_of, eager_worker, start
@@ -82,6 +83,9 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     job_resume: bool = False
     """Whether a further attempt counts the items that an earlier one has done; see `item`."""
 
+    job_logs: bool = False
+    """Whether what the body logs is kept with the job; see `JobService.get_job_logs`."""
+
     @classmethod
     def on_bound(cls, app: Celery) -> None:
         """Leave a lost run of an idempotent task to the rescue.
@@ -125,6 +129,9 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         if attempt.grip is Grip.LANDED:
             value = _as_landed(attempt.job)
         else:
+            if self.job_logs:
+                listen()
+                attempt.keep_logs()
             value = run_body(attempt, partial(self.run, *args, **kwargs), resume=self.job_resume)
         # Whatever keeps Celery from dispatching what follows, the job has not failed.
         request.errbacks = None

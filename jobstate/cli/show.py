@@ -13,7 +13,7 @@ from jobstate.cli.output import (
     status,
 )
 from jobstate.cli.target import Target
-from jobstate.records import Asset, Job, JobEvent, JobItem
+from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog
 from jobstate.states import ItemStatus
 
 MOST_ITEMS = 20
@@ -22,20 +22,22 @@ MOST_ITEMS = 20
 
 @click.command()
 @click.argument("job_id", metavar="ID")
+@click.option("--logs", "with_logs", is_flag=True, help="Show what its body has logged, too.")
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print a JSON object: job, history, items, failed_items, assets.",
+    help="Print a JSON object: job, history, items, failed_items, assets, with --logs logs.",
 )
 @click.pass_obj
-def show(target: Target, *, job_id: str, as_json: bool) -> None:
+def show(target: Target, *, job_id: str, with_logs: bool, as_json: bool) -> None:
     """Show a job, its history, its failed items and its assets."""
     with target.service() as service:
         job = service.get_job_internal(job_id)
         history = service.get_job_events(job.id, job.user_id)
         failed = service.get_job_items(job.id, job.user_id, ItemStatus.FAILED)
         assets = service.get_job_assets(job.id, job.user_id)
+        logs = service.get_job_logs(job.id, job.user_id) if with_logs else []
     if as_json:
         print_json(
             {
@@ -48,6 +50,7 @@ def show(target: Target, *, job_id: str, as_json: bool) -> None:
                 },
                 "failed_items": [item.to_dict() for item in failed],
                 "assets": [asset.to_dict() for asset in assets],
+                **({"logs": [line.to_dict() for line in logs]} if with_logs else {}),
             }
         )
         return
@@ -55,6 +58,8 @@ def show(target: Target, *, job_id: str, as_json: bool) -> None:
     _print_history(history)
     _print_failed(failed)
     _print_assets(assets)
+    if with_logs:
+        _print_logs(logs)
     _print_traceback(job)
 
 
@@ -139,6 +144,19 @@ def _print_assets(assets: list[Asset]) -> None:
         for asset in assets
     ]
     print_table([], rows, indent="  ")
+
+
+def _print_logs(logs: list[JobLog]) -> None:
+    _print_heading("Logs")
+    if not logs:
+        click.echo("  None were kept: see job_logs.")
+    for line in logs:
+        at = f"{line.at:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+        where = f"{at}  attempt {line.attempt}  {line.level}  {line.logger}"
+        first, *more = line.message.splitlines() or [""]
+        click.echo(f"  {printable(where)}  {printable(first)}")
+        for text in more:
+            click.echo(f"    {printable(text)}")
 
 
 def _print_traceback(job: Job) -> None:

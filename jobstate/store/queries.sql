@@ -298,6 +298,16 @@ left join {schema}.job_items
 where jobs.id = cast(:job_id as uuid)
 order by job_items.at, job_items.key;
 
+-- name: get_logs
+-- Read what the attempts of a job have logged, oldest first, and whether this user owns the job.
+select
+    jobs.user_id = :user_id, job_logs.id, job_logs.job_id, job_logs.attempt, job_logs.at,
+    job_logs.level, job_logs.logger, job_logs.message
+from {schema}.jobs
+left join {schema}.job_logs on job_logs.job_id = jobs.id
+where jobs.id = cast(:job_id as uuid)
+order by job_logs.id;
+
 -- name: stats
 -- Count jobs by type and status, of one owner or of everybody.
 select job_type, status, count(*), min(created_at)
@@ -542,6 +552,23 @@ update {schema}.jobs set
 from held, change
 where jobs.id = held.id
 returning jobs.cancel_requested_at is not null;
+
+-- name: write_logs
+-- Write what an attempt's body has logged; how long ago is told, because clocks of workers differ.
+with {held},
+relaxed as materialized (select set_config('synchronous_commit', 'off', true)),
+written as (
+    insert into {schema}.job_logs (job_id, attempt, at, level, logger, message)
+    select
+        held.id, held.attempt, clock_timestamp() - make_interval(secs => line.age), line.level,
+        line.logger, line.message
+    from held, relaxed, unnest(
+        cast(:ages as double precision[]), cast(:levels as text[]), cast(:loggers as text[]),
+        cast(:messages as text[])
+    ) with ordinality as line (age, level, logger, message, place)
+    order by line.place
+)
+select cancel_requested_at is not null from held;
 
 -- name: only_items
 -- Read which items alone a job is to do.

@@ -34,6 +34,7 @@ class Tables:
     assets: Table
     job_items: Table
     job_events: Table
+    job_logs: Table
     workers: Table
 
 
@@ -148,6 +149,16 @@ def define(
             Column("error_code", Text),
             Column("detail", JSONB),
         ),
+        job_logs=table(
+            "job_logs",
+            Column("id", BigInteger, Identity(always=True), primary_key=True),
+            Column("job_id", Uuid, nullable=False),
+            Column("attempt", Integer, nullable=False),
+            Column("at", _AT, nullable=False),
+            Column("level", Text, nullable=False),
+            Column("logger", Text, nullable=False),
+            Column("message", Text, nullable=False),
+        ),
         workers=table(
             "workers",
             Column("id", Uuid, primary_key=True),
@@ -167,4 +178,5 @@ jobs = _default.jobs
 assets = _default.assets
 job_items = _default.job_items
 job_events = _default.job_events
+job_logs = _default.job_logs
 workers = _default.workers

@@ -1,6 +1,7 @@
 """`show`."""
 
 import json
+import time
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
@@ -11,7 +12,9 @@ from jobstate import Job, JobService, attempts, sweeping
 from jobstate.attempts import Hold, Landing, Policy
 from jobstate.cli.show import MOST_ITEMS
 from jobstate.items import Outcome
+from jobstate.logs import Line
 from jobstate.states import ItemStatus, JobStatus
+from tests.factories import processing_job
 
 Run = Callable[..., Result]
 
@@ -91,6 +94,23 @@ def test_show_leaves_out_what_a_new_job_does_not_have(
         "created",
     ]
     assert len(history.splitlines()) == 2
+
+
+def test_show_prints_what_was_logged_when_asked(
+    run: Run, service: JobService, user_id: UUID
+) -> None:
+    hold = processing_job(service.store)
+    lines = [Line(time.monotonic(), "ERROR", "shop", "It failed\n  at home\x1b[2J")]
+    service.store.run(attempts.write_logs(hold, lines))
+    logs = run("show", str(hold.job_id), "--logs").stdout.split("\n\n")[-1]
+    assert logs.splitlines()[0] == "Logs"
+    assert logs.splitlines()[1].endswith("Z  attempt 1  ERROR  shop  It failed")
+    assert logs.splitlines()[2] == "      at home\\x1b[2J"
+    (told,) = json.loads(run("show", str(hold.job_id), "--logs", "--json").stdout)["logs"]
+    assert (told["level"], told["message"]) == ("ERROR", lines[0].message)
+    assert "Logs" not in run("show", str(hold.job_id)).stdout
+    job = service.create_job(user_id, "report")
+    assert "None were kept" in run("show", str(job.id), "--logs").stdout
 
 
 @pytest.mark.parametrize(

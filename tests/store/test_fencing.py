@@ -10,6 +10,7 @@ import pytest
 from jobstate import JobNotFound, JobStatus, attempts
 from jobstate.attempts import Hold
 from jobstate.items import Outcome
+from jobstate.logs import Line
 from jobstate.progress import Report
 from jobstate.states import ItemStatus
 from jobstate.store import Store
@@ -43,6 +44,10 @@ def add_asset(store: Store, hold: Hold) -> object:
     return store.run(added)
 
 
+def write_logs(store: Store, hold: Hold) -> object:
+    return store.run(attempts.write_logs(hold, [Line(0.0, "INFO", "shop", "Hello")]))
+
+
 def check_held(store: Store, hold: Hold) -> object:
     return store.run(attempts.check_held(hold))
 
@@ -63,7 +68,7 @@ def release(store: Store, hold: Hold) -> object:
     return released(store, hold)
 
 
-ASKING = [report_progress, record_items, add_asset, check_held]
+ASKING = [report_progress, record_items, write_logs, add_asset, check_held]
 GUARDED = [complete, fail, end_partial, release]
 Verb = Callable[[Store, Hold], object]
 
@@ -144,7 +149,7 @@ def test_the_holder_is_heard(store: Store, verb: Verb) -> None:
     assert verb(store, processing_job(store)) not in (None, True)
 
 
-@pytest.mark.parametrize("verb", [report_progress, record_items, check_held])
+@pytest.mark.parametrize("verb", [report_progress, record_items, write_logs, check_held])
 def test_the_holder_hears_of_a_cancellation(store: Store, connect: Connect, verb: Verb) -> None:
     hold = processing_job(store)
     connect().execute("update jobstate.jobs set cancel_requested_at = now()")

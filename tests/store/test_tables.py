@@ -52,7 +52,12 @@ def differences(engine: Engine, described: Tables, schema: str) -> list[Any]:
 
 def test_the_tables_are_those_of_the_database(engine: Engine) -> None:
     described = Tables(
-        tables.jobs, tables.assets, tables.job_items, tables.job_events, tables.workers
+        tables.jobs,
+        tables.assets,
+        tables.job_items,
+        tables.job_events,
+        tables.job_logs,
+        tables.workers,
     )
     assert differences(engine, described, "jobstate") == []
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import itertools
+import logging
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import shared_task
+from celery.utils.log import get_task_logger
 
 from jobstate import JobFailed, JobStateError, JobTask, current_job
 from jobstate.celery.runtime import runtime_of
@@ -189,6 +191,32 @@ def records_many(self: JobTask, items: int) -> None:
 @shared_task(base=JobTask, job_redact=("password",))
 def forgets(name: str, password: str = "") -> str:
     return name + password
+
+
+@shared_task(base=JobTask, bind=True, job_logs=True)
+def logs(self: JobTask) -> None:
+    """Log with several loggers, in several threads, before and after the gate, and fail."""
+    shop = logging.getLogger("shop")
+    shop.warning("Reading %s orders", 7)
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("shop.orders").exception("It failed")
+    get_task_logger("celery.task.shop").warning("Of the task's logger")
+    context = contextvars.copy_context()
+    for run in (context.run, lambda call: call()):
+        thread = threading.Thread(target=run, args=(lambda: shop.warning("In a thread"),))
+        thread.start()
+        thread.join()
+    logging.getLogger("jobstate").warning("Of the library")
+    Gates.of(self.app).stop(self.job.id)
+    shop.warning("At the end")
+    raise ValueError("No orders")
+
+
+@shared_task(base=JobTask)
+def logs_for_itself() -> None:
+    logging.getLogger("shop").warning("Nobody keeps this")
 
 
 @shared_task(base=JobTask, bind=True, max_retries=1)

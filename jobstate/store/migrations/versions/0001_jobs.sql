@@ -143,6 +143,20 @@ create table {schema}.job_events (
 -- name: job_events_job
 create index job_events_job on {schema}.job_events (job_id, id);
 
+-- name: job_logs
+create table {schema}.job_logs (
+    id bigint generated always as identity primary key,
+    job_id uuid not null references {schema}.jobs (id) on delete cascade,
+    attempt integer not null,
+    at timestamptz not null,
+    level text not null,
+    logger text not null,
+    message text not null
+);
+
+-- name: job_logs_job
+create index job_logs_job on {schema}.job_logs (job_id, id);
+
 -- name: workers
 create table {schema}.workers (
     id uuid primary key,

@@ -5,6 +5,7 @@
 """
 
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import UUID, uuid4
 
@@ -31,6 +32,12 @@ collect_ignore = [name for name, path in PROGRAMS.items() if not path.exists()]
 # A property holds however slow the machine is.
 settings.register_profile("jobstate", deadline=None)
 settings.load_profile("jobstate")
+
+
+def pytest_configure() -> None:
+    """Have what the tests start heed Ctrl-C, though the tests were started in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

@@ -25,7 +25,9 @@ def section(title: str) -> str:
 def test_the_reference_has_each_option_and_no_other(title: str) -> None:
     options = {
         name
-        for parameter in COMMANDS[title].get_params(click.Context(COMMANDS[title]))
+        for parameter in COMMANDS[title].get_params(
+            click.Context(COMMANDS[title], **COMMANDS[title].context_settings)
+        )
         if isinstance(parameter, click.Option)
         for name in parameter.opts
     }

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import create_engine
 
-from jobstate import JobStatus
+from jobstate import JobNotFound
 from tests.faults.pgbouncer import PgBouncer
 from tests.faults.site import FaultySite
 from tests.worker.conftest import new_database
@@ -82,10 +83,12 @@ def test_a_job_is_cancelled(pooled: FaultySite) -> None:
 
 def test_a_callers_transaction_has_its_job(pooled: FaultySite) -> None:
     """The job is there with the commit, and not before."""
-    with pooled.service.store.engine.connect() as connection, connection.begin():
+    engine = create_engine(pooled.conf["database_url"], connect_args={"prepare_threshold": None})
+    with engine.begin() as connection:
         job = pooled.enqueue_with("adds", 1, connection=connection)
-    assert pooled.read(job).status is JobStatus.QUEUED
-    pooled.jobs.publish(job)
+        with pytest.raises(JobNotFound):
+            pooled.read(job)
+    engine.dispose()
     assert pooled.completed(job).result == 1
 
 

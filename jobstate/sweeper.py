@@ -158,9 +158,9 @@ class Sweeper:
             case Finding.WAIT:
                 self._store.run(sweeping.rest(due.job_id, self._settings))
             case Finding.UNDELIVERED:
-                counts["failed"] += self._end(
-                    due, ErrorCode(due.reason or ErrorCode.NEVER_DELIVERED)
-                )
+                unknown = due.reason == ErrorCode.UNKNOWN_TASK
+                code = ErrorCode.UNKNOWN_TASK if unknown else ErrorCode.NEVER_DELIVERED
+                counts["failed"] += self._end(due, code)
             case Finding.DELEGATE_FAILED:
                 failed = self._store.run(sweeping.fail_delegated(due.job_id, due.attempt))
                 counts["failed"] += failed is not None

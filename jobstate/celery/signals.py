@@ -153,7 +153,8 @@ def _on_revoked(sender: Any, request: Any, **how: Any) -> None:
         return  # The request has handed it over.
     if how["expired"]:
         # By this worker's clock; the sweeper asks the database's.
-        runtime.keeper.hand_over(LostMessage(job_id, ticket_of(request)))
+        lost = LostMessage(job_id, ticket_of(request), ErrorCode.EXPIRED)
+        runtime.keeper.hand_over(lost)
     else:
         ending = attempts.ending(ErrorCode.CANCELLED)
         runtime.keeper.hand_over(UnstartedRun(job_id, ticket_of(request), ending))

@@ -1172,6 +1172,10 @@ select
             secs => cast(:lost_grace as double precision) * power(2, least(publishes, 10))
         ) > clock_timestamp() then 'wait'
         when status = 'processing' then 'publish'
+        -- A worker has thrown a message away, perhaps before its publication was noted.
+        when error_code is not null then case
+            when publishes >= 10 then 'undelivered' else 'publish'
+        end
         -- A worker whose clock is behind sits on what it got before the time.
         when published_at < eta then 'publish'
         -- ... and evidence of loss: a job that was published later has started. It may have started

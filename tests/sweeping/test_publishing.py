@@ -214,3 +214,16 @@ def test_a_message_that_waits_in_a_living_worker_is_not_lost(scene: Scene) -> No
     scene.store.run(sweeping.delivered({job.id: 0, stale.id: 1}))
     scene.sweep()
     assert scene.published == [stale.id]
+
+
+def test_a_message_that_was_thrown_away_before_its_publication_was_noted_goes_out_again(
+    scene: Scene,
+) -> None:
+    """By a worker whose clock is ahead, and that was faster than its publisher."""
+    job = queued_job(scene.store)
+    scene.store.run(attempts.put_back(job.id, 0, ErrorCode.EXPIRED, scene.settings.lost_grace))
+    scene.store.run(attempts.note_published(job.id, 0, scene.settings.publish_grace))
+    scene.time_passes(3 * scene.settings.lost_grace)
+    scene.sweep()
+    assert scene.published == [job.id]
+    assert scene.read(job).status is JobStatus.QUEUED

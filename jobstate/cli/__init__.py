@@ -7,10 +7,13 @@ from jobstate.cli.migrate import migrate
 from jobstate.cli.purge import purge
 from jobstate.cli.show import show
 from jobstate.cli.tending import cancel, retry, sweep, workers
+from jobstate.cli.watching import watch
 
 __all__ = ["jobstate", "main"]
 
-for command in (cancel, demo, list_jobs, migrate, purge, retry, show, stats, sweep, workers):
+COMMANDS = (cancel, demo, list_jobs, migrate, purge, retry, show, stats, sweep, watch, workers)
+
+for command in COMMANDS:
     jobstate.add_command(command)
 
 

@@ -163,9 +163,11 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             args: The task's positional arguments.
             kwargs: The task's keyword arguments.
             user_id: The owner.
-            connection: A SQLAlchemy Session or Connection: the job is created in its transaction.
-                It is published after the commit of a Session, or once a Connection is closed or
-                begins its next transaction; call `publish` to have it sooner.
+            connection: A Session or Connection of SQLAlchemy, ``django.db.connection`` or another
+                of Django, or a psycopg Connection: the job is created in its transaction. It is
+                published after the commit of a Session or of Django, or once a SQLAlchemy
+                Connection is closed or begins its next transaction. Nobody hears of the commit of
+                a psycopg Connection: call `publish` after it, or the sweeper does a little later.
             idempotency_key: The same key of the same user and job type returns the first job.
             parent_id: The job that this one belongs to; the surrounding job unless given.
             deadline: When the job must have landed: a time, or seconds from now.

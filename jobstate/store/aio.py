@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from jobstate.settings import Settings
 from jobstate.store.bounded import async_connector
+from jobstate.store.cursors import AsyncCursor
 from jobstate.store.failures import translated
 from jobstate.store.queries import Operation, Row, Script, load_queries
 from jobstate.store.sync import (
@@ -103,7 +104,7 @@ class AsyncStore:
     async def _execute(
         self, connection: AsyncConnection, patience: str | None, operation: Operation[Any]
     ) -> list[Row]:
-        async with connection.cursor(row_factory=tuple_row) as cursor:
+        async with AsyncCursor(connection, row_factory=tuple_row) as cursor:
             if not self._fits:
                 await cursor.execute(self._queries["schema_version"].encode())
                 check_version(await cursor.fetchall())

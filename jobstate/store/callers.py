@@ -1,89 +1,97 @@
-"""The caller's own SQLAlchemy connection: writing in its transaction, acting after its commit."""
+"""A caller's own connection: writing in its transaction, acting after its commit."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session, SessionTransaction, scoped_session
-from sqlalchemy.pool import ConnectionPoolEntry
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
 
 from jobstate.errors import ConfigurationError
+from jobstate.store.sessions import after_connection, after_session
 
-_PENDING = "jobstate.after_commit"
+ASYNCIO = (AsyncConnection, AsyncSession, async_scoped_session, psycopg.AsyncConnection)
+"""The connections that are awaited."""
 
 
 def driver_connection(connection: object) -> psycopg.Connection[Any]:
-    """Find the driver's connection below a caller's SQLAlchemy Session or Connection.
+    """Find the driver's connection below a caller's: of SQLAlchemy, of Django, or itself.
 
-    A transaction is begun there if there is none, so that the caller's commit commits.
+    A transaction of SQLAlchemy is begun if there is none, so that the caller's commit commits.
 
     Raises:
-        ConfigurationError: It is neither, or does not use psycopg 3.
+        ConfigurationError: It is none of these, does not use psycopg 3, or is asyncio's.
     """
-    session = _session(connection)
-    plain = connection if session is None else session.connection()
-    found = plain.connection.driver_connection if isinstance(plain, Connection) else None
-    if not isinstance(plain, Connection) or not isinstance(found, psycopg.Connection):
+    plain = _plain(connection)
+    found: object = plain
+    if is_django(plain):
+        plain.validate_no_broken_transaction()
+        with plain.cursor() as cursor:
+            found = getattr(cursor, "connection", None)
+    elif isinstance(plain, Connection):
+        found = plain.connection.driver_connection
+    if isinstance(found, psycopg.Connection):
+        if isinstance(plain, Connection) and not plain.in_transaction():
+            plain.begin()
+        return found
+    if isinstance(connection, ASYNCIO):
         raise ConfigurationError(
-            f"connection= is a {type(connection).__name__}: jobs are enqueued in the transaction "
-            "of a SQLAlchemy Session or Connection on psycopg 3. Pass one, or leave it out."
+            f"connection= is an asyncio {type(connection).__name__}: this call blocks. "
+            "Await jobs.aenqueue() instead."
         )
-    if not plain.in_transaction():
-        plain.begin()
-    return found
+    raise ConfigurationError(
+        f"connection= is {_described(connection, found)}: jobs are written in the transaction of a "
+        "Session or Connection of SQLAlchemy, a Connection of psycopg, or a connection of Django, "
+        "each on psycopg 3. Pass one, or leave it out."
+    )
 
 
 def after_commit(connection: object, action: Callable[[], object]) -> None:
-    """Call `action` once, after the outermost commit of a Session; never when it is rolled back.
+    """Call `action` once, after what was written with `connection` is committed.
 
-    A Connection has no such moment. There it is called when the transaction is over for certain,
-    rolled back or not: when the next one begins, or when the connection goes back to its pool.
+    A Session and Django's connection call it after the outermost commit, and never when they are
+    rolled back; without a transaction, now. A Connection of SQLAlchemy calls it when the
+    transaction is over for certain, rolled back or not: when the next one begins, or when the
+    connection goes back to its pool. A psycopg Connection has no such moment: in a transaction,
+    nothing is called.
     """
-    session = _session(connection)
-    if session is None:
-        assert isinstance(connection, Connection)  # noqa: S101 - see driver_connection
-        connection.info.setdefault(_PENDING, []).append(action)
-        for target, name, listener in (
-            (connection, "begin", _begun),
-            (connection.engine.pool, "checkin", _checked_in),
-        ):
-            if not event.contains(target, name, listener):
-                event.listen(target, name, listener)
-        return
-    session.info.setdefault(_PENDING, []).append(action)
-    # One pair of listeners for the life of the session: SQLAlchemy cannot remove one that runs.
-    if not event.contains(session, "after_commit", _committed):
-        event.listen(session, "after_commit", _committed)
-        event.listen(session, "after_transaction_end", _ended)
-
-
-def _committed(session: Session) -> None:
-    # SQLAlchemy calls this for a released savepoint too, and nothing is visible yet.
-    if not session.in_nested_transaction():
-        _call_all(session.info)
-
-
-def _ended(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.parent is None:
-        session.info.pop(_PENDING, None)
-
-
-def _begun(connection: Connection) -> None:
-    _call_all(connection.info)
-
-
-def _checked_in(_: object, record: ConnectionPoolEntry) -> None:
-    _call_all(record.info)
-
-
-def _call_all(info: dict[Any, Any]) -> None:
-    for action in info.pop(_PENDING, []):
+    caller = _unscoped(connection)
+    if isinstance(caller, Session):
+        after_session(caller, action)
+    elif isinstance(caller, Connection):
+        after_connection(caller, action)
+    elif is_django(caller):
+        # Where Django was told to leave transactions alone, it cannot tell of their end either.
+        if caller.in_atomic_block or caller.get_autocommit():
+            caller.on_commit(action, robust=True)
+    elif driver_connection(connection).info.transaction_status is TransactionStatus.IDLE:
         action()
 
 
-def _session(connection: object) -> Session | None:
+def is_django(connection: Any) -> bool:
+    """Tell whether it is ``django.db.connection``, or one of ``django.db.connections``."""
+    base = sys.modules.get("django.db.backends.base.base")
+    if base is None:
+        return False
+    proxy = sys.modules["django.utils.connection"].ConnectionProxy
+    return isinstance(connection, base.BaseDatabaseWrapper | proxy)
+
+
+def _plain(connection: object) -> Any:
+    connection = _unscoped(connection)
+    return connection.connection() if isinstance(connection, Session) else connection
+
+
+def _unscoped(connection: object) -> Any:
     """Find the Session that a caller works with: its own, or the one of this thread or request."""
-    if isinstance(connection, scoped_session):
-        connection = connection()
-    return connection if isinstance(connection, Session) else None
+    return connection() if isinstance(connection, scoped_session) else connection
+
+
+def _described(connection: object, found: object) -> str:
+    described = f"a {type(connection).__name__}"
+    if found is connection or found is None:
+        return described
+    return f"{described} on {type(found).__module__}.{type(found).__qualname__}"

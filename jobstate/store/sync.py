@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from jobstate.errors import ConfigurationError
 from jobstate.settings import Settings
 from jobstate.store.bounded import connector
+from jobstate.store.cursors import Cursor
 from jobstate.store.failures import translated
 from jobstate.store.queries import Operation, Row, Script, load_queries
 from jobstate.store.version import check_version
@@ -115,7 +116,7 @@ class Store:
     def _execute(
         self, connection: Connection, patience: str | None, operation: Operation[Any]
     ) -> list[Row]:
-        with connection.cursor(row_factory=tuple_row) as cursor:
+        with Cursor(connection, row_factory=tuple_row) as cursor:
             if not self._fits:
                 cursor.execute(self._queries["schema_version"].encode())
                 check_version(cursor.fetchall())

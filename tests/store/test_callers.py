@@ -6,6 +6,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from jobstate import (
@@ -19,6 +20,7 @@ from jobstate import (
 from jobstate.creation import create_job
 from jobstate.operations import transition
 from jobstate.store import Store, after_commit, driver_connection
+from tests.djangos import django_connection
 from tests.factories import new_job
 
 SETTINGS = Settings(database_url="")
@@ -119,25 +121,36 @@ async def test_an_asyncio_caller_gives_the_drivers_connection_itself(
 
 @pytest.mark.parametrize("kind", [Session, Engine.connect], ids=["Session", "Connection"])
 def test_a_caller_without_psycopg_is_refused(kind: Callable[[Engine], Session]) -> None:
+    words = "connection= is a (Session|Connection) on sqlite3.Connection: jobs are written"
     with (
         kind(create_engine("sqlite://")) as connection,
-        pytest.raises(ConfigurationError, match="of a SQLAlchemy Session or Connection on psycopg"),
+        pytest.raises(ConfigurationError, match=words),
+    ):
+        driver_connection(connection)
+
+
+def test_django_without_psycopg_is_refused() -> None:
+    with (
+        django_connection("sqlite://") as connection,
+        pytest.raises(ConfigurationError, match="connection= is a DatabaseWrapper on sqlite3"),
     ):
         driver_connection(connection)
 
 
 @pytest.mark.parametrize("connection", [None, 5, "postgresql://"])
 def test_what_is_no_connection_is_refused(connection: object) -> None:
-    words = f"connection= is a {type(connection).__name__}: jobs are enqueued in the transaction"
+    words = f"connection= is a {type(connection).__name__}: jobs are written in the transaction"
     with pytest.raises(ConfigurationError, match=words):
         driver_connection(connection)
 
 
-def test_a_raw_connection_of_the_driver_is_refused(
-    connect: Callable[[], psycopg.Connection],
+@pytest.mark.parametrize("kind", [AsyncSession, AsyncEngine.connect], ids=["Session", "Connection"])
+async def test_a_connection_that_is_awaited_is_refused_by_a_call_that_blocks(
+    aio: AsyncJobService, kind: Callable[[AsyncEngine], AsyncSession]
 ) -> None:
-    with pytest.raises(ConfigurationError, match="connection= is a Connection"):
-        driver_connection(connect())
+    async with kind(aio.store.engine) as connection:
+        with pytest.raises(ConfigurationError, match="Await jobs\\.aenqueue"):
+            driver_connection(connection)
 
 
 def actions_of(session: Session, *names: str) -> list[str]:

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
+from django.db import transaction
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 
@@ -16,7 +18,9 @@ from jobstate import (
     OwnerRequired,
 )
 from jobstate.embedded.ports import free_port
+from tests.djangos import django_connection
 from tests.worker.apps import SYSTEM_USER
+from tests.worker.process import eventually
 from tests.worker.site import OpenSite, Site
 
 
@@ -155,7 +159,49 @@ def test_a_connection_publishes_sooner_when_it_is_told_to(quiet_site: Site, engi
     assert quiet_site.jobs.publish(uuid4()) is False
 
 
-def test_a_connection_that_is_none_of_sqlalchemy_is_refused(quiet_site: Site) -> None:
+def test_django_publishes_what_its_blocks_have_committed(quiet_site: Site) -> None:
+    with django_connection(quiet_site.conf["database_url"]) as connection:
+
+        def enqueue() -> str:
+            return str(quiet_site.enqueue_with("returns", connection=connection).id)
+
+        at_once = enqueue()
+        assert published(quiet_site) == [at_once]
+        with transaction.atomic(using=connection.alias):
+            kept = enqueue()
+            with transaction.atomic(using=connection.alias):
+                enqueue()
+                transaction.set_rollback(True, using=connection.alias)
+            by_hand = transaction.savepoint(using=connection.alias)
+            enqueue()
+            transaction.savepoint_rollback(by_hand, using=connection.alias)
+            assert published(quiet_site) == [at_once]
+        assert published(quiet_site) == [at_once, kept]
+        with transaction.atomic(using=connection.alias):
+            enqueue()
+            transaction.set_rollback(True, using=connection.alias)
+        assert published(quiet_site) == [at_once, kept]
+
+
+def test_the_sweeper_publishes_what_a_connection_of_the_driver_has_committed(
+    open_site: OpenSite,
+) -> None:
+    with (
+        open_site(jobstate_publish_grace=0.01) as site,
+        psycopg.connect(site.conf["database_url"].replace("+psycopg", "")) as connection,
+    ):
+        told, swept = (site.enqueue_with("returns", connection=connection) for _ in range(2))
+        assert site.jobs.publish(told) is False
+        connection.commit()
+        assert published(site) == []
+        assert site.jobs.publish(told) is True
+        eventually(
+            lambda: site.service.sweep() and str(swept.id) in published(site), "its publication"
+        )
+        assert published(site) == [str(told.id), str(swept.id)]
+
+
+def test_a_connection_that_is_none_is_refused(quiet_site: Site) -> None:
     with pytest.raises(ConfigurationError, match="connection= is a str"):
         quiet_site.enqueue_with("returns", connection="postgresql://")
     assert published(quiet_site) == []

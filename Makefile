@@ -4,7 +4,7 @@ READY = $(VENV)/.ready
 EXTRAS = .[binary,cli,embedded]
 GROUP ?= dev
 
-.PHONY: demo test test-gevent chaos check clean
+.PHONY: demo test test-gevent chaos docs check clean
 
 demo: $(READY)
 	$(BIN)/jobstate demo
@@ -21,6 +21,10 @@ chaos: $(READY)
 test-gevent:
 	$(MAKE) VENV=.venv-gevent GROUP=gevent .venv-gevent/.ready
 	.venv-gevent/bin/pytest tests/fates --pools gevent
+
+# The site is in site/. The variable silences what the theme says about releases of MkDocs to come.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -42,4 +46,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-gevent .demo
+	rm -rf $(VENV) .venv-gevent .demo site

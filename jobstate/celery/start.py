@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid4
 
 from celery import Task
@@ -18,6 +19,7 @@ from celery.exceptions import Ignore, Reject
 from jobstate import attempts, sweeping
 from jobstate.attempts import Hold, Policy, Taking
 from jobstate.celery.attempt import Attempt
+from jobstate.celery.patience import insist
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import NewJob, create_job
@@ -45,6 +47,11 @@ class Delivery:
     adopted: Callable[[], NewJob]
     """Describes the job to create when the message was not published as one."""
 
+    @property
+    def comes_again(self) -> bool:
+        """Whether the broker or a row brings it again; one of neither would be lost."""
+        return self.policy.idempotent or self.ticket is not None
+
 
 def start(runtime: Runtime, delivery: Delivery) -> Attempt:
     """Take the job, waiting for the database and the lease as long as `start_patience`.
@@ -71,13 +78,15 @@ def start(runtime: Runtime, delivery: Delivery) -> Attempt:
             problem: object = "this worker has no lease"
         except (StoreUnavailable, SchemaMismatch) as error:
             problem = error
-        if time.monotonic() + pause > gives_up_at:
+        if time.monotonic() + pause > gives_up_at and delivery.comes_again:
             break
         logger.warning("Job %s waits %.1f s to start: %s", delivery.job_id, pause, problem)
         time.sleep(pause)
     logger.error("Job %s was not started and stays queued: %s", delivery.job_id, problem)
     if delivery.policy.idempotent:
         raise Reject(f"Job {delivery.job_id} could not be taken: {problem}", requeue=True)
+    put_back = partial(_put_back, runtime, delivery)
+    threading.Thread(target=put_back, name="jobstate-put-back", daemon=True).start()
     raise Ignore(f"Job {delivery.job_id} could not be taken: {problem}")
 
 
@@ -149,6 +158,17 @@ def _take(runtime: Runtime, delivery: Delivery) -> Taking | None:
     if taking is not None or delivery.ticket is not None:
         return taking
     return store.run_all(_adopt(create_job(delivery.adopted(), runtime.settings), take))
+
+
+def _put_back(runtime: Runtime, delivery: Delivery) -> None:
+    """Have the row bring a message again that the broker has forgotten, once there is a database.
+
+    Should the process end before, the sweeper needs evidence of the loss.
+    """
+    again = attempts.put_back(
+        delivery.job_id, delivery.ticket or 0, None, runtime.settings.lost_grace
+    )
+    insist(lambda: runtime.service.store.run(again), delivery.job_id)
 
 
 def _adopt(create: Operation[Job | None], take: Operation[Taking | None]) -> Script[Taking | None]:

@@ -129,6 +129,18 @@ def retries(self: JobTask, countdown: float) -> int:
     return self.job.attempt
 
 
+@shared_task(base=JobTask, bind=True, acks_late=True)
+def adds_late(self: JobTask, x: int, y: int = 0) -> int:
+    _count(self)
+    return x + y
+
+
+@shared_task(base=JobTask, bind=True)
+def dies_at_the_gate(self: JobTask) -> None:
+    _wait(self)
+    die()
+
+
 @shared_task(base=JobTask, bind=True)
 def fails(self: JobTask, *_: Any) -> None:
     _count(self)

@@ -149,7 +149,7 @@ class Message:
     def decode(cls, task_name: str, stored: Mapping[str, Any]) -> "Message":
         """Read a message as it was stored."""
         args, kwargs, options = kombu_json.loads(stored["body"])
-        return cls(task_name, args, kwargs, options)
+        return cls(task_name, tuple(args), kwargs, options)
 
 
 def freeze_callbacks(app: Celery, options: dict[str, Any], **inherited: object) -> None:

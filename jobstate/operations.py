@@ -120,15 +120,6 @@ def list_all_jobs(
     return Operation("list_all_jobs", params, lambda rows: [Job.from_row(row) for row in rows])
 
 
-def watched(seen: Iterable[UUID], limit: int, landed_within: float) -> Operation[list[Job]]:
-    """Read the jobs that run or wait, have landed within so many seconds, or were seen before.
-
-    Oldest first; of each kind at most `limit`.
-    """
-    params = {"seen": list(seen), "limit": limit, "landed_within": landed_within}
-    return Operation("watched", params, lambda rows: [Job.from_row(row) for row in rows])
-
-
 def transition(
     job_id: UUID | str,
     target_status: JobStatus | str,

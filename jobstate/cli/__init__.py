@@ -7,13 +7,10 @@ from jobstate.cli.migrate import migrate
 from jobstate.cli.purge import purge
 from jobstate.cli.show import show
 from jobstate.cli.tending import cancel, retry, sweep, workers
-from jobstate.cli.watching import watch
 
 __all__ = ["jobstate", "main"]
 
-COMMANDS = (cancel, demo, list_jobs, migrate, purge, retry, show, stats, sweep, watch, workers)
-
-for command in COMMANDS:
+for command in (cancel, demo, list_jobs, migrate, purge, retry, show, stats, sweep, workers):
     jobstate.add_command(command)
 
 

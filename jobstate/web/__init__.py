@@ -1,0 +1,1 @@
+"""Routes for web apps: FastAPI, Flask and Django share what is here; see their modules."""

@@ -1,0 +1,110 @@
+"""The routes for FastAPI."""
+
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi import Request as HttpRequest
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from jobstate.aio import AsyncJobService
+from jobstate.records import Job
+from jobstate.web.exchange import Answer, Caller, Download, Request, Stream, accepted_answer
+from jobstate.web.openapi import extra_of, responses_of, summary_of
+from jobstate.web.routes import ROUTES, Kind, Route, route_named
+from jobstate.web.services import Jobs, Result, aask, aopened, asyncio_service, plan
+
+__all__ = ["accepted", "create_router"]
+
+_NAME = "jobstate.{}"
+
+
+def _nobody() -> bool:
+    return False
+
+
+def create_router(
+    jobs: Jobs,
+    *,
+    get_user_id: Callable[..., Any],
+    is_admin: Callable[..., Any] = _nobody,
+    trusted_origins: Collection[str] = (),
+) -> APIRouter:
+    """Return a router with all routes about jobs, for ``app.include_router``.
+
+    Everybody sees their own jobs and nothing of others': somebody else's job is the same 404 as
+    one that does not exist.
+
+    Args:
+        jobs: What `jobstate.install` returned, or a service.
+        get_user_id: A dependency that returns the id of the user who asks; None is answered
+            with 401.
+        is_admin: A dependency that says whether this user may use everybody's jobs.
+        trusted_origins: Other origins whose pages may cancel and retry jobs; see `check_origin`.
+    """
+    service = asyncio_service(jobs)
+    router = APIRouter(tags=["jobs"])
+    for route in (route for route in ROUTES if route.kind is not Kind.STREAM):
+        router.add_api_route(
+            route.path,
+            _endpoint(route, service, get_user_id, is_admin, frozenset(trusted_origins)),
+            methods=[route.method],
+            name=_NAME.format(route.name),
+            operation_id=route.name,
+            summary=summary_of(route),
+            description=summary_of(route) + ".",
+            status_code=route.success,
+            responses=responses_of(route),
+            openapi_extra=extra_of(route),
+            response_class=Response if route.kind in (Kind.FILE, Kind.STREAM) else JSONResponse,
+        )
+    return router
+
+
+def accepted(request: HttpRequest, job: Job) -> Response:
+    """Answer that a job was enqueued: 202, its Location, when to ask for it, and its JSON."""
+    route = route_named("read_job")
+    path = request.url_for(_NAME.format(route.name), job_id=str(job.id)).path
+    return _response(accepted_answer(job, route.base_of(path, {"job_id": str(job.id)})))
+
+
+def _endpoint(
+    route: Route,
+    service: AsyncJobService,
+    get_user_id: Callable[..., Any],
+    is_admin: Callable[..., Any],
+    trusted: Collection[str],
+) -> Callable[..., Any]:
+    async def endpoint(
+        http: HttpRequest,
+        user_id: Annotated[Any, Depends(get_user_id)],
+        admin: Annotated[Any, Depends(is_admin)],
+    ) -> Response:
+        request = Request(
+            Caller(user_id, is_admin=bool(admin)),
+            http.path_params,
+            http.query_params,
+            http.headers,
+            route.base_of(http.url.path, http.path_params),
+        )
+        planned = plan(route, request, http.headers.get("host", ""), trusted)
+        return await _responded(await aask(planned, service), service)
+
+    return endpoint
+
+
+async def _responded(result: Result, service: AsyncJobService) -> Response:
+    match result:
+        case Answer():
+            return _response(result)
+        case Download():
+            pieces = await aopened(result, service)
+            if isinstance(pieces, Answer):
+                return _response(pieces)
+            return StreamingResponse(pieces, headers=dict(result.headers))
+        case Stream():
+            raise NotImplementedError
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, dict(answer.headers))

@@ -1,0 +1,233 @@
+"""What each route does. A handler yields what it asks the service, and returns what it answers."""
+
+import math
+from collections.abc import Generator
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+from jobstate.errors import AssetNotFound, InvalidValueError, OwnerRequired
+from jobstate.records import Asset, Job
+from jobstate.retrying import Which
+from jobstate.web.exchange import (
+    Answer,
+    Ask,
+    Download,
+    Plan,
+    Request,
+    Stream,
+    accepted_answer,
+    job_answer,
+    json_answer,
+    tagged,
+)
+from jobstate.web.problems import Forbidden
+from jobstate.web.shapes import (
+    Shape,
+    asset_name,
+    asset_shape,
+    event_shape,
+    item_shape,
+    job_shape,
+    log_shape,
+    page_shape,
+)
+
+LONGEST_WAIT = 30.0
+"""How long a request may wait for a job to land, in seconds."""
+
+_RESERVED = ":/?#[]@!$&'()*+,;=%~"
+
+
+def list_jobs(request: Request) -> Plan:
+    """List the caller's jobs, newest first."""
+    owner, query = _list_owner(request), request.query
+    page = yield lambda jobs: jobs.list_jobs(
+        owner,
+        status=query.get("status") or None,
+        job_type=query.get("job_type") or None,
+        limit=_whole(query.get("limit") or "50"),
+        cursor=query.get("cursor") or None,
+    )
+    shapes = [job_shape(job, request.base) for job in page.items]
+    return tagged(request, json_answer(page_shape(shapes, page.next_cursor)))
+
+
+def read_job(request: Request) -> Plan:
+    """Show a job; with `wait`, wait up to so many seconds for it to land."""
+    patience = _seconds(request.query.get("wait") or "0")
+    job = yield from find_job(request)
+    if patience and not job.is_terminal:
+        job = yield lambda jobs: jobs.wait(job.id, job.user_id, patience)
+    return tagged(request, job_answer(request, job))
+
+
+def list_assets(request: Request) -> Plan:
+    """List the files of a job."""
+    assets = yield from _assets(request)
+    return _all(request, [asset_shape(asset, request.base) for asset in assets])
+
+
+def download_asset(request: Request) -> Plan:
+    """Send a file of a job, or the client to where it is."""
+    assets = yield from _assets(request)
+    asset = next((one for one in assets if str(one.id) == request.path["asset_id"]), None)
+    if asset is None:
+        raise AssetNotFound(request.path["asset_id"])
+    url = yield lambda jobs: jobs.asset_url(asset, asset.user_id)
+    if url is None:
+        return Download(asset, asset.user_id, _file_headers(asset))
+    if urlsplit(url).scheme not in ("", "http", "https"):
+        raise AssetNotFound(asset.id)
+    # What a task gave as a URL may hold anything; a header may not.
+    location = quote(url, safe=_RESERVED)
+    headers = {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Answer(302, headers)
+
+
+def list_history(request: Request) -> Plan:
+    """Tell the history of a job, oldest first."""
+    owner = yield from _owner(request)
+    events = yield lambda jobs: jobs.get_job_events(_job_id(request), owner)
+    return _all(request, [event_shape(event) for event in events])
+
+
+def list_items(request: Request) -> Plan:
+    """List what became of the items of a job."""
+    owner = yield from _owner(request)
+    status = request.query.get("status") or None
+    items = yield lambda jobs: jobs.get_job_items(_job_id(request), owner, status)
+    return _all(request, [item_shape(item) for item in items])
+
+
+def list_logs(request: Request) -> Plan:
+    """List what a job has logged, oldest first, where that is kept."""
+    owner = yield from _owner(request)
+    logs = yield lambda jobs: jobs.get_job_logs(_job_id(request), owner)
+    return _all(request, [log_shape(line) for line in logs])
+
+
+def stream_job(request: Request) -> Plan:
+    """Send a job whenever it has changed, until it has landed."""
+    job = yield from find_job(request)
+    return Stream(job.user_id, job, _position(request), request.base)
+
+
+def stream_jobs(request: Request) -> Plan:
+    """Send the caller's jobs whenever one has changed."""
+    return Stream(_list_owner(request), None, _position(request), request.base)
+    yield  # a plan that asks nothing
+
+
+def cancel_job(request: Request) -> Plan:
+    """Ask for a job to be cancelled."""
+    owner = yield from _owner(request)
+    job = yield lambda jobs: jobs.cancel(_job_id(request), owner)
+    return job_answer(request, job, 200 if job.is_terminal else 202)
+
+
+def retry_job(request: Request) -> Plan:
+    """Run a job again that has landed, as a new job."""
+    only = cast("Which", request.query.get("only") or "all")  # the service checks it
+    owner = yield from _owner(request)
+    job = yield lambda jobs: jobs.retry(_job_id(request), owner, only)
+    return accepted_answer(job, request.base)
+
+
+def find_job(request: Request) -> Generator[Ask, Any, Job]:
+    """Read the job that the path names, for its owner or an admin."""
+    job: Job = yield (
+        (lambda jobs: jobs.get_job_internal(_job_id(request)))
+        if request.caller.is_admin
+        else (lambda jobs: jobs.get_job(_job_id(request), request.caller.user_id))
+    )
+    return job
+
+
+def check_caller(request: Request) -> None:
+    """Refuse nobody.
+
+    Raises:
+        OwnerRequired: The caller is not known.
+    """
+    if request.caller.user_id is None:
+        raise OwnerRequired("The request")
+
+
+def _owner(request: Request) -> Generator[Ask, Any, object]:
+    """Say in whose place the service is asked about the job that the path names."""
+    if not request.caller.is_admin:
+        return request.caller.user_id
+    job = yield from find_job(request)
+    return job.user_id
+
+
+def _list_owner(request: Request) -> object:
+    """Say whose jobs are listed: the caller's, or those of the user whom an admin names."""
+    named = request.query.get("user_id")
+    if named is None:
+        return request.caller.user_id
+    if not request.caller.is_admin:
+        raise Forbidden(
+            "The jobs of others are for admins alone: a list has your own. Leave user_id out."
+        )
+    return named
+
+
+def _assets(request: Request) -> Generator[Ask, Any, list[Asset]]:
+    owner = yield from _owner(request)
+    assets: list[Asset] = yield lambda jobs: jobs.get_job_assets(_job_id(request), owner)
+    return assets
+
+
+def _all(request: Request, shapes: list[Shape]) -> Answer:
+    return tagged(request, json_answer(page_shape(shapes)))
+
+
+def _job_id(request: Request) -> str:
+    return request.path["job_id"]
+
+
+def _file_headers(asset: Asset) -> dict[str, str]:
+    # Whatever a user has uploaded: never shown as a page of this site, never run.
+    return {
+        "Content-Type": _media_type(asset.content_type),
+        "Content-Length": str(asset.file_size),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(asset_name(asset), safe='')}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, max-age=3600",
+    }
+
+
+def _media_type(given: str | None) -> str:
+    plain = given is not None and given.isascii() and given.isprintable() and "/" in given
+    return given if plain and given else "application/octet-stream"
+
+
+def _position(request: Request) -> int | None:
+    """Read where a stream broke off; what no stream has said counts as nothing."""
+    text = request.headers.get("Last-Event-ID") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None  # noqa: PLR2004 - fits the database's clock
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidValueError(
+            f"The limit {text!r} is no whole number. Pass one such as 50, or leave it out."
+        ) from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= LONGEST_WAIT:
+        raise InvalidValueError(
+            f"The wait {text!r} is wrong: it is a number of seconds, from 0 to "
+            f"{LONGEST_WAIT:g}. Ask again when the time is up."
+        )
+    return seconds

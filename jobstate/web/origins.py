@@ -1,0 +1,38 @@
+"""Keeps other sites from posting in the name of a user whose browser sends their cookies along."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from jobstate.web.exchange import Headers
+from jobstate.web.problems import Forbidden
+
+
+def check_origin(headers: Headers, host: str, trusted: Collection[str] = ()) -> None:
+    """Let a request through that no page of another site has sent.
+
+    Browsers say where a request comes from, and pages cannot change what they say:
+    ``Sec-Fetch-Site``, or in browsers from before 2023 the ``Origin`` of every POST. What says
+    neither is no browser, and no site can make it send somebody's cookies.
+
+    Args:
+        headers: The headers of the request.
+        host: The host that it was sent to.
+        trusted: Origins that may post all the same, such as ``https://app.example.org``.
+
+    Raises:
+        Forbidden: It comes from another site.
+    """
+    origin = headers.get("Origin")
+    if origin is not None and origin in trusted:
+        return
+    site = headers.get("Sec-Fetch-Site")
+    if site is None:
+        # "null", the origin of a sandboxed page, has no host either.
+        own = origin is None or urlsplit(origin).netloc == host
+    else:
+        own = site in ("same-origin", "none")
+    if not own:
+        raise Forbidden(
+            "This request comes from a page of another site: only the app's own pages may change "
+            "jobs. Add its origin to trusted_origins, if it is one of yours."
+        )

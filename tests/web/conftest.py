@@ -1,0 +1,41 @@
+"""One suite for all frameworks: a test that asks for `open_client` runs against each."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from jobstate import JobService
+from tests.web.sites import SITES, USER
+
+OpenClient = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def jobs_url(emptied_url: str) -> str:
+    """The database that these tests use in turn."""
+    return emptied_url
+
+
+@pytest.fixture(params=SITES)
+def open_client(request: pytest.FixtureRequest, service: JobService) -> Iterator[OpenClient]:
+    """Open clients of apps of one framework; without `jobs`, on the database of `service`."""
+    with ExitStack() as stack:
+
+        def open_one(jobs: Any = None, **options: Any) -> httpx.Client:
+            served = SITES[request.param](service if jobs is None else jobs, **options)
+            url = stack.enter_context(served)
+            return stack.enter_context(httpx.Client(base_url=url, timeout=30))
+
+        yield open_one
+
+
+@pytest.fixture
+def client(open_client: OpenClient, user_id: UUID) -> httpx.Client:
+    """The client of the owner."""
+    client = open_client()
+    client.headers[USER] = str(user_id)
+    return client

@@ -156,11 +156,11 @@ def items(job: CurrentJob, _: Celery) -> dict[str, str]:
         for number in range(ITEMS):
             with job.item(number):
                 pass
-        job._attempt.items.flush()
+        job._reports.items.flush()
 
     def at_once() -> None:
         job.record_items(f"row {number}" for number in range(ITEMS))
-        job._attempt.items.flush()
+        job._reports.items.flush()
 
     told = {}
     for name, run in (("item()", one_by_one), ("record_items()", at_once)):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Self
 from uuid import UUID
 
-from jobstate import operations, sweeping
+from jobstate import operations, reading, sweeping
 from jobstate.attempts import ending
 from jobstate.creation import NewJob, When, create_job, find_existing
 from jobstate.errors import JobStateError
@@ -102,11 +102,11 @@ class AsyncJobService:
 
     async def get_job(self, job_id: UUID | str, user_id: object) -> Job:
         """Read a job for its owner."""
-        return await self.store.run(operations.get_job(job_id, user_id))
+        return await self.store.run(reading.get_job(job_id, user_id))
 
     async def get_job_internal(self, job_id: UUID | str) -> Job:
         """Read a job, whoever owns it: for operators and the library itself."""
-        return await self.store.run(operations.get_job_internal(job_id))
+        return await self.store.run(reading.get_job_internal(job_id))
 
     async def list_jobs(
         self,
@@ -119,9 +119,7 @@ class AsyncJobService:
     ) -> Page[Job]:
         """Read one page of an owner's jobs, newest first."""
         return await self.store.run(
-            operations.list_jobs(
-                user_id, status=status, job_type=job_type, limit=limit, cursor=cursor
-            )
+            reading.list_jobs(user_id, status=status, job_type=job_type, limit=limit, cursor=cursor)
         )
 
     async def transition_status(
@@ -211,21 +209,21 @@ class AsyncJobService:
 
     async def get_job_assets(self, job_id: UUID | str, user_id: object) -> list[Asset]:
         """Read a job's files, for its owner; never those of a superseded attempt."""
-        return await self.store.run(operations.get_job_assets(job_id, user_id))
+        return await self.store.run(reading.get_job_assets(job_id, user_id))
 
     async def get_job_events(self, job_id: UUID | str, user_id: object) -> list[JobEvent]:
         """Read a job's history for its owner, oldest first."""
-        return await self.store.run(operations.get_job_events(job_id, user_id))
+        return await self.store.run(reading.get_job_events(job_id, user_id))
 
     async def get_job_items(
         self, job_id: UUID | str, user_id: object, status: ItemStatus | str | None = None
     ) -> list[JobItem]:
         """Read a job's item ledger for its owner; never that of a superseded attempt."""
-        return await self.store.run(operations.get_job_items(job_id, user_id, status))
+        return await self.store.run(reading.get_job_items(job_id, user_id, status))
 
     async def get_job_logs(self, job_id: UUID | str, user_id: object) -> list[JobLog]:
         """Read what the bodies of a job's attempts have logged, for its owner, oldest first."""
-        return await self.store.run(operations.get_job_logs(job_id, user_id))
+        return await self.store.run(reading.get_job_logs(job_id, user_id))
 
     async def cancel(self, job_id: UUID | str, user_id: object) -> Job:
         """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``."""
@@ -239,8 +237,8 @@ class AsyncJobService:
 
     async def open_asset(self, asset: Asset | UUID | str, user_id: object) -> AsyncIterator[bytes]:
         """Yield the content of a file that `save_asset` has stored, for its owner."""
-        found, managed = await self.store.run(operations.get_asset(asset, user_id))
-        path = operations.managed_path(found, managed=managed)
+        found, managed = await self.store.run(reading.get_asset(asset, user_id))
+        path = reading.managed_path(found, managed=managed)
         chunks = await asyncio.to_thread(required(self.storage).read, path)
         while chunk := await asyncio.to_thread(next, chunks, None):
             yield chunk
@@ -249,7 +247,7 @@ class AsyncJobService:
         self, asset: Asset | UUID | str, user_id: object, expires: float = 3600
     ) -> str | None:
         """Return a URL by which anybody may read an asset for so many seconds, for its owner."""
-        found, managed = await self.store.run(operations.get_asset(asset, user_id))
+        found, managed = await self.store.run(reading.get_asset(asset, user_id))
         if not managed:
             return found.url
         storage = required(self.storage)
@@ -292,7 +290,7 @@ class AsyncJobService:
 
     async def stats(self, user_id: object = None) -> Stats:
         """Count the jobs of one owner, or of everybody."""
-        return await self.store.run(operations.stats(user_id))
+        return await self.store.run(reading.stats(user_id))
 
     async def wait(self, job_id: UUID | str, user_id: object, timeout: float) -> Job:  # noqa: ASYNC109 - as in JobService
         """Wait up to `timeout` seconds for a job to land; return it as it is then."""

@@ -4,18 +4,14 @@ Every write names the attempt that makes it; the database refuses one that no lo
 """
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from jobstate.assets import Content, NewAsset
-from jobstate.items import ItemKeys, Outcome
-from jobstate.logs import Line
-from jobstate.operations import asset_params, log_transition, read_answer
+from jobstate.operations import log_transition, read_answer
 from jobstate.progress import Report
-from jobstate.records import Asset, Job
+from jobstate.records import Job
 from jobstate.states import ErrorCode, JobStatus
 from jobstate.store import Operation, Row
 
@@ -164,126 +160,25 @@ def release(
     return Operation("release", params, read_answer(hold.job_id))
 
 
-def report_progress(hold: Hold, report: Report) -> Operation[bool | None]:
-    """Write progress. True: the job is to be cancelled. None: it is held no more."""
-    return Operation("report_progress", {**hold.params(), **report.params()}, _first_value)
-
-
 def check_held(hold: Hold) -> Operation[bool | None]:
     """Ask about the job. True: it is to be cancelled. None: it is held no more."""
-    return Operation("check_held", hold.params(), _first_value)
-
-
-def record_items(hold: Hold, batch: Mapping[str, Outcome]) -> Operation[bool | None]:
-    """Write outcomes of items. True: the job is to be cancelled. None: it is held no more."""
-    params = {
-        **hold.params(),
-        "keys": list(batch),
-        "statuses": [outcome.status for outcome in batch.values()],
-        "labels": [outcome.label for outcome in batch.values()],
-        "messages": [outcome.message for outcome in batch.values()],
-    }
-    return Operation("record_items", params, _first_value)
-
-
-def write_logs(hold: Hold, batch: Sequence[Line]) -> Operation[bool | None]:
-    """Write what was logged. True: the job is to be cancelled. None: it is held no more."""
-    now = time.monotonic()
-    params = {
-        **hold.params(),
-        "ages": [now - line.at for line in batch],
-        "levels": [line.level for line in batch],
-        "loggers": [line.logger for line in batch],
-        "messages": [line.message for line in batch],
-    }
-    return Operation("write_logs", params, _first_value)
-
-
-def only_items(job_id: UUID) -> Operation[ItemKeys | None]:
-    """Read which items alone a job is to do. None: all of them."""
-
-    def read(rows: list[Row]) -> ItemKeys | None:
-        keys = _first_value(rows)
-        return None if keys is None else ItemKeys(keys)
-
-    return Operation("only_items", {"id": job_id}, read)
-
-
-def resume_items(hold: Hold) -> Operation[list[str] | None]:
-    """Take over what earlier attempts have done, and list it. None: the job is held no more.
-
-    Repeatable until the attempt records items of its own.
-    """
-
-    def read(rows: list[Row]) -> list[str] | None:
-        return [key for (key,) in rows if key is not None] if rows else None
-
-    return Operation("resume_items", hold.params(), read)
-
-
-def add_asset(
-    hold: Hold,
-    asset_type: str,
-    url: str,
-    storage_path: str,
-    file_size: int,
-    *,
-    content_type: str | None,
-    sha256: str | None,
-) -> Operation[Asset | None]:
-    """Link a file to the held job. None: it is held no more."""
-    described = asset_params(asset_type, url, storage_path, file_size, content_type, sha256)
-    return Operation(
-        "add_asset",
-        {**hold.params(), **described},
-        lambda rows: Asset.from_row(rows[0]) if rows else None,
-    )
-
-
-def begin_asset(hold: Hold, new: NewAsset, interval: float) -> Operation[bool | None]:
-    """Announce a file. False: an asset has its path already. None: the job is held no more."""
-    params = {
-        **hold.params(),
-        "asset_id": new.id,
-        "asset_type": new.asset_type,
-        "url": new.url,
-        "storage_path": new.storage_path,
-        "content_type": new.content_type,
-        "interval": interval,
-    }
-    return Operation("begin_asset", params, _first_value)
-
-
-def finish_asset(hold: Hold, new: NewAsset, content: Content) -> Operation[Asset | None]:
-    """Show a file that is stored. None: the job is held no more."""
-    params = {
-        **hold.params(),
-        "asset_id": new.id,
-        "file_size": content.size,
-        "sha256": content.sha256,
-    }
-    return Operation("finish_asset", params, lambda rows: Asset.from_row(rows[0]) if rows else None)
-
-
-def drop_asset(asset_id: UUID) -> Operation[None]:
-    """Forget a file that was not stored, or is gone again."""
-    return Operation("drop_asset", {"asset_id": asset_id}, _nothing)
+    return Operation("check_held", hold.params(), first_value)
 
 
 def note(job_id: UUID, event: str, attempt: int) -> Operation[None]:
     """Add something that was refused to the history, at most three times for a job."""
-    return Operation("note", {"id": job_id, "event": event, "attempt": attempt}, _nothing)
+    return Operation("note", {"id": job_id, "event": event, "attempt": attempt}, nothing)
 
 
 def clear_followups(job_id: UUID) -> Operation[None]:
     """Forget what a landed job had still to dispatch."""
-    return Operation("clear_followups", {"id": job_id}, _nothing)
+    return Operation("clear_followups", {"id": job_id}, nothing)
 
 
 def note_published(job_id: UUID, ticket: int, look_again: float) -> Operation[None]:
     """Remember that a job's message went out; the sweeper looks again after so many seconds."""
     params = {"id": job_id, "ticket": ticket, "look_again": look_again}
-    return Operation("note_published", params, _nothing)
+    return Operation("note_published", params, nothing)
 
 
 def message_of(job_id: UUID, *, again: bool) -> Operation[Row | None]:
@@ -328,7 +223,7 @@ def put_back(
         "error_code": error_code,
         "lost_grace": lost_grace,
     }
-    return Operation("put_back", params, _nothing)
+    return Operation("put_back", params, nothing)
 
 
 def ending(code: ErrorCode) -> dict[str, object]:
@@ -362,9 +257,10 @@ def _loaded(stored: str | None) -> object:
     return None if stored is None else json.loads(stored)
 
 
-def _first_value(rows: list[Row]) -> Any:
+def first_value(rows: list[Row]) -> Any:
+    """Read an answer of one value; None where there is no row."""
     return rows[0][0] if rows else None
 
 
-def _nothing(_: list[Row]) -> None:
-    return None
+def nothing(_: list[Row]) -> None:
+    """Read no answer."""

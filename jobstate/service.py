@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Self
 from uuid import UUID
 
-from jobstate import operations, sweeping
+from jobstate import operations, reading, sweeping
 from jobstate.attempts import ending
 from jobstate.cleaning import Cleaner
 from jobstate.creation import NewJob, When, create_job, find_existing
@@ -113,7 +113,7 @@ class JobService:
             JobNotFound: There is no such job.
             NotOwner: It belongs to somebody else.
         """
-        return self.store.run(operations.get_job(job_id, user_id))
+        return self.store.run(reading.get_job(job_id, user_id))
 
     def get_job_internal(self, job_id: UUID | str) -> Job:
         """Read a job, whoever owns it: for operators and the library itself.
@@ -121,7 +121,7 @@ class JobService:
         Raises:
             JobNotFound: There is no such job.
         """
-        return self.store.run(operations.get_job_internal(job_id))
+        return self.store.run(reading.get_job_internal(job_id))
 
     def list_jobs(
         self,
@@ -137,9 +137,7 @@ class JobService:
         Jobs that are created meanwhile neither repeat nor hide any on the following pages.
         """
         return self.store.run(
-            operations.list_jobs(
-                user_id, status=status, job_type=job_type, limit=limit, cursor=cursor
-            )
+            reading.list_jobs(user_id, status=status, job_type=job_type, limit=limit, cursor=cursor)
         )
 
     def transition_status(
@@ -253,7 +251,7 @@ class JobService:
             JobNotFound: There is no such job.
             NotOwner: It belongs to somebody else.
         """
-        return self.store.run(operations.get_job_assets(job_id, user_id))
+        return self.store.run(reading.get_job_assets(job_id, user_id))
 
     def get_job_events(self, job_id: UUID | str, user_id: object) -> list[JobEvent]:
         """Read a job's history for its owner, oldest first.
@@ -262,7 +260,7 @@ class JobService:
             JobNotFound: There is no such job.
             NotOwner: It belongs to somebody else.
         """
-        return self.store.run(operations.get_job_events(job_id, user_id))
+        return self.store.run(reading.get_job_events(job_id, user_id))
 
     def get_job_items(
         self, job_id: UUID | str, user_id: object, status: ItemStatus | str | None = None
@@ -273,7 +271,7 @@ class JobService:
             JobNotFound: There is no such job.
             NotOwner: It belongs to somebody else.
         """
-        return self.store.run(operations.get_job_items(job_id, user_id, status))
+        return self.store.run(reading.get_job_items(job_id, user_id, status))
 
     def get_job_logs(self, job_id: UUID | str, user_id: object) -> list[JobLog]:
         """Read what the bodies of a job's attempts have logged, for its owner, oldest first.
@@ -284,7 +282,7 @@ class JobService:
             JobNotFound: There is no such job.
             NotOwner: It belongs to somebody else.
         """
-        return self.store.run(operations.get_job_logs(job_id, user_id))
+        return self.store.run(reading.get_job_logs(job_id, user_id))
 
     def cancel(self, job_id: UUID | str, user_id: object) -> Job:
         """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``.
@@ -314,8 +312,8 @@ class JobService:
             InvalidValueError: The task has stored it itself.
             StorageUnavailable: The storage cannot be reached.
         """
-        found, managed = self.store.run(operations.get_asset(asset, user_id))
-        path = operations.managed_path(found, managed=managed)
+        found, managed = self.store.run(reading.get_asset(asset, user_id))
+        path = reading.managed_path(found, managed=managed)
         return required(self.storage).read(path)
 
     def asset_url(
@@ -331,7 +329,7 @@ class JobService:
             NotOwner: Its job belongs to somebody else.
             StorageUnavailable: The storage cannot be reached.
         """
-        found, managed = self.store.run(operations.get_asset(asset, user_id))
+        found, managed = self.store.run(reading.get_asset(asset, user_id))
         if not managed:
             return found.url
         return required(self.storage).sign(found.storage_path, expires)
@@ -396,7 +394,7 @@ class JobService:
 
     def stats(self, user_id: object = None) -> Stats:
         """Count the jobs of one owner, or of everybody."""
-        return self.store.run(operations.stats(user_id))
+        return self.store.run(reading.stats(user_id))
 
     def wait(self, job_id: UUID | str, user_id: object, timeout: float) -> Job:
         """Wait up to `timeout` seconds for a job to land; return it as it is then.

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import dict_row
 
-from jobstate import ItemStatus, Job, JobService, JobStatus, Settings, attempts, sweeping
+from jobstate import ItemStatus, Job, JobService, JobStatus, Settings, attempts, reporting, sweeping
 from jobstate.attempts import Hold, Landing, Policy, Taking
 from jobstate.creation import NewJob, create_job
 from jobstate.items import Outcome
@@ -114,7 +114,7 @@ def failed_job(store: Store, **columns: Any) -> Job:
     """Insert a job that fails, with one item that succeeded and two that failed."""
     hold = processing_job(store, **{"call": CALL, **columns})
     good, bad = Outcome(ItemStatus.SUCCEEDED), Outcome(ItemStatus.FAILED)
-    store.run(attempts.record_items(hold, {"good": good, "bad": bad, "7": bad}))
+    store.run(reporting.record_items(hold, {"good": good, "bad": bad, "7": bad}))
     done, job = landed(store, hold, FAILED)
     assert done
     return job

@@ -20,7 +20,7 @@ def run_body(attempt: Attempt, body: Callable[[], Any], *, resume: bool = False)
             message of its own brings what follows it.
     """
     try:
-        attempt.prepare(resume=resume)
+        attempt.reports.prepare(resume=resume)
         return attempt.succeed(body())
     except LeaseLost as error:
         raise Ignore(str(error)) from error

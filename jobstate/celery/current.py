@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from jobstate import attempts
+from jobstate import reporting
 from jobstate.assets import Source
 from jobstate.celery.attempt import Attempt, current_attempt
 from jobstate.celery.habits import tqdm_for
@@ -28,7 +28,8 @@ class CurrentJob:
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
-        self._progress = attempt.progress
+        self._reports = attempt.reports
+        self._progress = attempt.reports.progress
         job = attempt.job
         self.id: UUID = job.id
         self.user_id: UUID | int | str = job.user_id
@@ -80,7 +81,7 @@ class CurrentJob:
         else:
             progress.remember(percent, current, total, message)
         if not progress.pending:
-            self._attempt.report()
+            self._reports.report()
 
     def track(
         self,
@@ -98,7 +99,7 @@ class CurrentJob:
             JobCancelled: The job was cancelled; raised in the loop.
             LeaseLost: The job was taken away; raised in the loop.
         """
-        return Track(self._attempt.progress, self._attempt.report, iterable, total, message)
+        return Track(self._progress, self._reports.report, iterable, total, message)
 
     @property
     def tqdm(self) -> type[Any]:
@@ -107,7 +108,7 @@ class CurrentJob:
         For code that takes the class of its bars, such as ``tqdm_class=``. Of several bars at a
         time the first counts.
         """
-        return tqdm_for(self._attempt)
+        return tqdm_for(self._reports)
 
     @contextmanager
     def item(self, key: Key, label: str | None = None) -> Iterator[bool]:
@@ -126,9 +127,8 @@ class CurrentJob:
             JobCancelled: The job was cancelled.
             LeaseLost: The job was taken away.
         """
-        with self._attempt.recording(), self._attempt.items.item(key, label) as todo:
+        with self._reports.recording(), self._reports.items.item(key, label) as todo:
             yield todo
-        self._attempt.raise_if_stopped()
 
     def skip(self, key: Key, reason: str) -> None:
         """Record one item as skipped.
@@ -138,9 +138,8 @@ class CurrentJob:
             JobCancelled: The job was cancelled.
             LeaseLost: The job was taken away.
         """
-        with self._attempt.recording():
-            self._attempt.items.skip(key, reason)
-        self._attempt.raise_if_stopped()
+        with self._reports.recording():
+            self._reports.items.skip(key, reason)
 
     def record_items(
         self,
@@ -158,9 +157,8 @@ class CurrentJob:
             JobCancelled: The job was cancelled.
             LeaseLost: The job was taken away.
         """
-        with self._attempt.recording():
-            self._attempt.items.record_all(succeeded, failed, skipped)
-        self._attempt.raise_if_stopped()
+        with self._reports.recording():
+            self._reports.items.record_all(succeeded, failed, skipped)
 
     @property
     def only_items(self) -> frozenset[str] | None:
@@ -168,12 +166,12 @@ class CurrentJob:
 
         Keys are kept as text. Asked for ``5``, the set finds ``"5"``.
         """
-        return self._attempt.items.only
+        return self._reports.items.only
 
     @property
     def items(self) -> ItemCounts:
         """How many items succeeded, failed and were skipped in this attempt."""
-        return self._attempt.items.counts
+        return self._reports.items.counts
 
     def add_asset(
         self,
@@ -194,7 +192,7 @@ class CurrentJob:
         """
         hold = self._attempt.hold
         asset = self._attempt.runtime.service.store.run(
-            attempts.add_asset(
+            reporting.add_asset(
                 hold,
                 asset_type,
                 url,
@@ -245,7 +243,7 @@ class CurrentJob:
             LeaseLost: The job was taken away.
             StoreUnavailable: The database cannot be reached.
         """
-        self._attempt.check()
+        self._attempt.fence.check()
 
 
 def current_job() -> CurrentJob | None:

@@ -17,7 +17,7 @@ from jobstate.celery.publish import TICKET, Message
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import NewJob, When, create_job, find_existing
 from jobstate.errors import InvalidValueError, OwnerRequired
-from jobstate.operations import get_job_internal
+from jobstate.reading import get_job_internal
 from jobstate.records import Job
 from jobstate.store import after_commit, driver_connection
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from jobstate.celery.attempt import Attempt
+from jobstate.celery.reports import Reports
 from jobstate.errors import InvalidValueError
 from jobstate.progress import Loop
 from jobstate.values import check_amount
@@ -14,7 +14,7 @@ _PERCENTAGES = ("percent", "progress")
 _MESSAGES = ("message", "description")
 
 
-def report_meta(attempt: Attempt, meta: object) -> None:
+def report_meta(reports: Reports, meta: object) -> None:
     """Report what ``update_state(meta=...)`` says of progress, and leave out what makes no sense.
 
     Raises:
@@ -34,12 +34,12 @@ def report_meta(attempt: Attempt, meta: object) -> None:
         if isinstance(meta.get(name), str):
             said.setdefault("message", meta[name])
     if said:
-        attempt.progress.remember(**said)
-        if not attempt.progress.pending:
-            attempt.report()
+        reports.progress.remember(**said)
+        if not reports.progress.pending:
+            reports.report()
 
 
-def tqdm_for(attempt: Attempt) -> type[Any]:
+def tqdm_for(reports: Reports) -> type[Any]:
     """Return a subclass of ``tqdm.tqdm`` that reports to the job, and prints nothing.
 
     Raises:
@@ -58,7 +58,7 @@ def tqdm_for(attempt: Attempt) -> type[Any]:
 
         def refresh(self, *_: Any, **__: Any) -> bool:
             """Report where tqdm would print."""
-            progress = attempt.progress
+            progress = reports.progress
             desc = (self.desc or "").removesuffix(": ") or None
             if not self._begun:
                 self._begun = True
@@ -70,7 +70,7 @@ def tqdm_for(attempt: Attempt) -> type[Any]:
                 progress.remember(message=desc)
             # tqdm's own monitor comes by here too, and has nobody to raise anything to.
             if not progress.pending and threading.get_ident() == self._body:
-                attempt.report()
+                reports.report()
             return True
 
         def display(self, *_: Any, **__: Any) -> bool:
@@ -80,8 +80,8 @@ def tqdm_for(attempt: Attempt) -> type[Any]:
         def close(self) -> None:
             """Report the end."""
             if not self.disable and self._job_loop is not None:
-                attempt.progress.remember(current=_sensible(self.n))
-                attempt.progress.hand_in()
+                reports.progress.remember(current=_sensible(self.n))
+                reports.progress.hand_in()
             super().close()
             self._job_loop = None
 

@@ -11,10 +11,10 @@ class JobHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Add the record to the job's logs. Waits for nobody and never raises."""
         attempt = current_attempt()
-        if attempt is None or attempt.logs is None or _is_own(record):
+        if attempt is None or attempt.reports.logs is None or _is_own(record):
             return
         try:
-            attempt.logs.add(record.levelname, record.name, self.format(record))
+            attempt.reports.logs.add(record.levelname, record.name, self.format(record))
         except Exception:  # noqa: BLE001 - as every handler: a record that is broken is reported
             self.handleError(record)
 

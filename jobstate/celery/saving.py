@@ -1,6 +1,6 @@
 """Stores the files of a running attempt, with rows that are fenced like all it writes."""
 
-from jobstate import attempts
+from jobstate import reporting
 from jobstate.assets import AssetSaver, Content, NewAsset, folder_of
 from jobstate.celery.attempt import Attempt
 from jobstate.records import Asset
@@ -30,14 +30,14 @@ class _FencedRows:
 
     def begin(self, new: NewAsset) -> bool:
         interval = self._attempt.runtime.settings.sweep_interval
-        return self._attempt.insist(attempts.begin_asset(self._attempt.hold, new, interval))
+        return self._attempt.fence.require(reporting.begin_asset(self._attempt.hold, new, interval))
 
     def go_on(self) -> None:
-        self._attempt.go_on()
+        self._attempt.reports.report()
 
     def finish(self, new: NewAsset, content: Content) -> Asset:
         # The answer must be known before anybody may delete the file.
-        return self._attempt.insist(attempts.finish_asset(self._attempt.hold, new, content))
+        return self._attempt.fence.require(reporting.finish_asset(self._attempt.hold, new, content))
 
     def drop(self, new: NewAsset) -> None:
-        self._attempt.runtime.service.store.run(attempts.drop_asset(new.id))
+        self._attempt.runtime.service.store.run(reporting.drop_asset(new.id))

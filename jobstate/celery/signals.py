@@ -23,8 +23,9 @@ from celery.worker.state import revoked
 from jobstate import attempts
 from jobstate.attempts import Landing
 from jobstate.celery import outcome
-from jobstate.celery.attempt import Attempt, Grip, current_attempt, running_attempt
+from jobstate.celery.attempt import Attempt, current_attempt, running_attempt
 from jobstate.celery.delegation import delegated_by
+from jobstate.celery.fence import Grip
 from jobstate.celery.handover import DelegateFailed, LostMessage, UnstartedRun
 from jobstate.celery.patience import insist
 from jobstate.celery.publish import TICKET, ticket_of

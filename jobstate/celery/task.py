@@ -15,10 +15,11 @@ from celery.result import AsyncResult
 
 from jobstate.attempts import Policy
 from jobstate.celery import delegation
-from jobstate.celery.attempt import Attempt, Grip, current_attempt
+from jobstate.celery.attempt import Attempt, current_attempt
 from jobstate.celery.body import run_body
 from jobstate.celery.current import CurrentJob, current_job
 from jobstate.celery.enqueue import Call, moment_of, new_job, owner_of, queue_of, submit
+from jobstate.celery.fence import Grip
 from jobstate.celery.habits import report_meta
 from jobstate.celery.logbook import listen
 from jobstate.celery.publish import OWNER, TICKET, Message, freeze_callbacks
@@ -131,7 +132,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         else:
             if self.job_logs:
                 listen()
-                attempt.keep_logs()
+                attempt.reports.keep_logs()
             value = run_body(attempt, partial(self.run, *args, **kwargs), resume=self.job_resume)
         # Whatever keeps Celery from dispatching what follows, the job has not failed.
         request.errbacks = None
@@ -265,7 +266,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         """
         attempt = current_attempt()
         if attempt is not None and task_id in (None, str(attempt.job.id)):
-            report_meta(attempt, meta)
+            report_meta(attempt.reports, meta)
         if not (self.ignore_result or self.request.ignore_result):
             super().update_state(task_id, state, meta, **kwargs)
 

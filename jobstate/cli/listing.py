@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from jobstate import operations
+from jobstate import reading
 from jobstate.cli.output import (
     compact,
     moment,
@@ -32,7 +32,7 @@ COLUMNS = ("ID", "OWNER", "TYPE", "STATUS", "PROGRESS", "AGE", "MESSAGE")
 @click.option("--job-type", metavar="TYPE", help="Only jobs of this type.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, operations.MAX_PAGE),
+    type=click.IntRange(1, reading.MAX_PAGE),
     default=50,
     show_default=True,
     help="How many jobs at most.",
@@ -53,7 +53,7 @@ def list_jobs(
     with target.service() as service:
         if user_id is None:
             jobs = service.store.run(
-                operations.list_all_jobs(status=wanted, job_type=job_type, limit=limit + 1)
+                reading.list_all_jobs(status=wanted, job_type=job_type, limit=limit + 1)
             )
             more = len(jobs) > limit
         else:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from jobstate import Asset, StorageUnavailable, attempts
+from jobstate import Asset, StorageUnavailable, reporting
 from jobstate.assets import Content, NewAsset, folder_of
 from jobstate.attempts import Hold
 from jobstate.cleaning import Cleaner
@@ -49,7 +49,7 @@ class FileScene(Scene):
         owner = self.read(hold).user_id
         path = f"{folder_of(owner, hold.job_id, hold.attempt)}/{name}"
         new = NewAsset(uuid4(), "csv", self.files.url_of(path), path, None)
-        assert self.store.run(attempts.begin_asset(hold, new, 5.0))
+        assert self.store.run(reporting.begin_asset(hold, new, 5.0))
         with self.files.writer(path, None) as write:
             write(b"data")
         return new
@@ -57,7 +57,7 @@ class FileScene(Scene):
     def stored(self, hold: Hold, name: str = "x") -> Asset:
         """Store a file."""
         new = self.begun(hold, name)
-        asset = self.store.run(attempts.finish_asset(hold, new, Content(4, "00")))
+        asset = self.store.run(reporting.finish_asset(hold, new, Content(4, "00")))
         assert asset is not None
         return asset
 

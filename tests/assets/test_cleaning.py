@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobstate import Asset, JobService, attempts, sweeping
+from jobstate import Asset, JobService, reporting, sweeping
 from jobstate.assets import Content
 from jobstate.attempts import ending
 from jobstate.states import ErrorCode
@@ -71,8 +71,8 @@ def test_an_attempt_that_lost_its_job_cannot_show_its_file(scene: FileScene) -> 
     hold = scene.held()
     new = scene.begun(hold)
     released(scene.store, hold)
-    assert scene.store.run(attempts.finish_asset(hold, new, Content(4, "00"))) is None
-    assert scene.store.run(attempts.begin_asset(hold, new, 5.0)) is None
+    assert scene.store.run(reporting.finish_asset(hold, new, Content(4, "00"))) is None
+    assert scene.store.run(reporting.begin_asset(hold, new, 5.0)) is None
 
 
 def test_a_shown_file_of_a_landed_job_stays(scene: FileScene) -> None:
@@ -90,7 +90,7 @@ def test_files_that_tasks_have_stored_themselves_are_never_touched(scene: FileSc
     theirs.parent.mkdir(parents=True)
     theirs.write_text("data")
     described = {"content_type": None, "sha256": None}
-    added = attempts.add_asset(hold, "csv", theirs.as_uri(), "theirs", 4, **described)
+    added = reporting.add_asset(hold, "csv", theirs.as_uri(), "theirs", 4, **described)
     asset = scene.store.run(added)
     assert asset is not None
     released(scene.store, hold)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from click.testing import Result
 
-from jobstate import Job, JobService, attempts, sweeping
+from jobstate import Job, JobService, attempts, reporting, sweeping
 from jobstate.attempts import Hold, Landing, Policy
 from jobstate.cli.show import MOST_ITEMS
 from jobstate.items import Outcome
@@ -33,7 +33,7 @@ def partial_job(service: JobService, user_id: UUID) -> Job:
         f"row {n:02}": Outcome(ItemStatus.FAILED, "Ada", "No country.") for n in range(MOST_ITEMS)
     }
     outcomes = {"row ok": Outcome(ItemStatus.SUCCEEDED), "the last": Outcome(ItemStatus.FAILED)}
-    service.store.run(attempts.record_items(hold, failed | outcomes))
+    service.store.run(reporting.record_items(hold, failed | outcomes))
     service.create_asset(job.id, user_id, "csv", "file:///report.csv", "report.csv", 123_456)
     detail = json.dumps({"host": "here", "pid": 7, "traceback": "Traceback:\n  at home\x1b[2J"})
     landing = Landing(
@@ -101,7 +101,7 @@ def test_show_prints_what_was_logged_when_asked(
 ) -> None:
     hold = processing_job(service.store)
     lines = [Line(time.monotonic(), "ERROR", "shop", "It failed\n  at home\x1b[2J")]
-    service.store.run(attempts.write_logs(hold, lines))
+    service.store.run(reporting.write_logs(hold, lines))
     logs = run("show", str(hold.job_id), "--logs").stdout.split("\n\n")[-1]
     assert logs.splitlines()[0] == "Logs"
     assert logs.splitlines()[1].endswith("Z  attempt 1  ERROR  shop  It failed")

@@ -10,7 +10,7 @@ import pytest
 from celery import Celery
 
 import jobstate
-from jobstate import Job, JobService, JobTask, attempts
+from jobstate import Job, JobService, JobTask, reporting
 from jobstate.items import Outcome
 from jobstate.states import ItemStatus
 from tests.factories import hold_of, released, take
@@ -68,7 +68,7 @@ def test_a_further_attempt_sends_only_what_was_not_sent(
     job = send_invoices.enqueue([1, 2, 3, 4], user_id=USER)
     hold = hold_of(take(service.store, job.id).job)
     done = Outcome(ItemStatus.SUCCEEDED)
-    service.store.run(attempts.record_items(hold, {"1": done, "2": done}))
+    service.store.run(reporting.record_items(hold, {"1": done, "2": done}))
     released(service.store, hold)
     landed = run(send_invoices, job)
     assert sent == [4]

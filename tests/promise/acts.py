@@ -7,7 +7,14 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from jobstate import InvalidStateTransitionError, JobService, JobStatus, attempts, sweeping
+from jobstate import (
+    InvalidStateTransitionError,
+    JobService,
+    JobStatus,
+    attempts,
+    reporting,
+    sweeping,
+)
 from jobstate.attempts import Hold, Landing, Policy
 from jobstate.creation import NewJob
 from jobstate.items import Outcome
@@ -128,11 +135,11 @@ class Acts:
         """Write progress, an item with this status and an asset, while the body runs."""
         serial = next(self._ids)
         entry, name, percent = self.entries[hold.job_id], str(serial), serial % 100
-        if self._written(hold, attempts.report_progress(hold, Report(percent))):
+        if self._written(hold, reporting.report_progress(hold, Report(percent))):
             entry.progress = percent
-        if self._written(hold, attempts.record_items(hold, {name: Outcome(status)})):
+        if self._written(hold, reporting.record_items(hold, {name: Outcome(status)})):
             entry.items[name] = (hold.attempt, status)
-        asset = attempts.add_asset(hold, "csv", "", name, 9, content_type=None, sha256=None)
+        asset = reporting.add_asset(hold, "csv", "", name, 9, content_type=None, sha256=None)
         if self._written(hold, asset):
             entry.assets.append((hold.attempt, name))
         self._judge.check()

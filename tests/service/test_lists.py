@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from jobstate import InvalidValueError, Job, JobService, JobStatus
-from jobstate.operations import list_all_jobs
+from jobstate.reading import list_all_jobs
 
 Connect = Callable[[], psycopg.Connection]
 

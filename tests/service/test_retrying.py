@@ -18,6 +18,7 @@ from jobstate import (
     NotRetryable,
     StoreUnavailable,
     attempts,
+    reporting,
 )
 from jobstate.items import ItemKeys
 from tests.factories import CALL, FAILED, failed_job, landed, processing_job
@@ -26,7 +27,7 @@ JobIn = Callable[[JobStatus | str], Job]
 
 
 def only_items(service: JobService, job: Job) -> ItemKeys | None:
-    return service.store.run(attempts.only_items(job.id))
+    return service.store.run(reporting.only_items(job.id))
 
 
 def test_a_retry_is_a_new_job_that_makes_the_same_call(service: JobService) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from jobstate import ErrorCode, ItemStatus, JobService, JobStatus, attempts
+from jobstate import ErrorCode, ItemStatus, JobService, JobStatus, attempts, reporting
 from jobstate.attempts import Hold, Landing
 from jobstate.items import Outcome
 from jobstate.progress import UNKNOWN, Report
@@ -36,7 +36,7 @@ SKIPPED = Outcome(ItemStatus.SKIPPED)
 
 
 def record(store: Store, hold: Hold, **outcomes: Outcome) -> None:
-    assert store.run(attempts.record_items(hold, outcomes)) is False
+    assert store.run(reporting.record_items(hold, outcomes)) is False
 
 
 def counts(service: JobService, hold: Hold) -> tuple[int, int, int]:
@@ -45,14 +45,14 @@ def counts(service: JobService, hold: Hold) -> tuple[int, int, int]:
 
 
 def add_asset(store: Store, hold: Hold, path: str) -> None:
-    added = attempts.add_asset(hold, "csv", "u", path, 9, content_type="text/csv", sha256="00")
+    added = reporting.add_asset(hold, "csv", "u", path, 9, content_type="text/csv", sha256="00")
     assert store.run(added) is not None
 
 
 def test_progress_keeps_what_is_not_said(store: Store, service: JobService) -> None:
     hold = processing_job(store)
-    store.run(attempts.report_progress(hold, Report(10, 1, 10, "Reading")))
-    store.run(attempts.report_progress(hold, Report(current=2.5)))
+    store.run(reporting.report_progress(hold, Report(10, 1, 10, "Reading")))
+    store.run(reporting.report_progress(hold, Report(current=2.5)))
     job = service.get_job_internal(hold.job_id)
     assert (job.progress, job.progress_current, job.progress_total) == (10, 2.5, 10)
     assert job.progress_message == "Reading"
@@ -61,8 +61,8 @@ def test_progress_keeps_what_is_not_said(store: Store, service: JobService) -> N
 
 def test_a_total_can_be_known_no_more(store: Store, service: JobService) -> None:
     hold = processing_job(store)
-    store.run(attempts.report_progress(hold, Report(10, 1, 10)))
-    store.run(attempts.report_progress(hold, Report(0, 0, UNKNOWN)))
+    store.run(reporting.report_progress(hold, Report(10, 1, 10)))
+    store.run(reporting.report_progress(hold, Report(0, 0, UNKNOWN)))
     job = service.get_job_internal(hold.job_id)
     assert (job.progress, job.progress_current, job.progress_total) == (0, 0, None)
 
@@ -84,7 +84,7 @@ def test_progress_touches_no_index(store: Store, connect: Connect) -> None:
     eventually(lambda: updates()[0] > 0)
     before = updates()
     for number in range(50):
-        store.run(attempts.report_progress(hold, Report(number, number, 50, f"Step {number}")))
+        store.run(reporting.report_progress(hold, Report(number, number, 50, f"Step {number}")))
     store.close()
     eventually(lambda: updates()[0] == before[0] + 50)
     assert updates()[1] == before[1] + 50
@@ -315,7 +315,7 @@ def test_a_further_attempt_takes_over_what_was_done(store: Store, service: JobSe
     released(store, hold)
     again = hold_of(take(store, hold.job_id, ticket=1).job)
     for _ in range(2):  # an answer that was lost is asked for again
-        done = store.run(attempts.resume_items(again))
+        done = store.run(reporting.resume_items(again))
         assert done is not None
         assert sorted(done) == ["a", "d"]
         assert counts(service, hold) == (2, 0, 0)
@@ -328,6 +328,6 @@ def test_a_further_attempt_takes_over_what_was_done(store: Store, service: JobSe
 
 def test_an_attempt_with_nothing_to_take_over_still_holds_its_job(store: Store) -> None:
     hold = processing_job(store)
-    assert store.run(attempts.resume_items(hold)) == []
+    assert store.run(reporting.resume_items(hold)) == []
     released(store, hold)
-    assert store.run(attempts.resume_items(hold)) is None
+    assert store.run(reporting.resume_items(hold)) is None

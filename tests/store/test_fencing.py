@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from jobstate import JobNotFound, JobStatus, attempts
+from jobstate import JobNotFound, JobStatus, attempts, reporting
 from jobstate.attempts import Hold
 from jobstate.items import Outcome
 from jobstate.logs import Line
@@ -31,21 +31,21 @@ Connect = Callable[[], psycopg.Connection]
 
 
 def report_progress(store: Store, hold: Hold) -> object:
-    return store.run(attempts.report_progress(hold, Report(50, 5, 10, "Halfway")))
+    return store.run(reporting.report_progress(hold, Report(50, 5, 10, "Halfway")))
 
 
 def record_items(store: Store, hold: Hold) -> object:
     batch = {"a": Outcome(ItemStatus.SUCCEEDED, "The first"), "b": Outcome(ItemStatus.FAILED)}
-    return store.run(attempts.record_items(hold, batch))
+    return store.run(reporting.record_items(hold, batch))
 
 
 def add_asset(store: Store, hold: Hold) -> object:
-    added = attempts.add_asset(hold, "csv", "u", "p", 9, content_type=None, sha256=None)
+    added = reporting.add_asset(hold, "csv", "u", "p", 9, content_type=None, sha256=None)
     return store.run(added)
 
 
 def write_logs(store: Store, hold: Hold) -> object:
-    return store.run(attempts.write_logs(hold, [Line(0.0, "INFO", "shop", "Hello")]))
+    return store.run(reporting.write_logs(hold, [Line(0.0, "INFO", "shop", "Hello")]))
 
 
 def check_held(store: Store, hold: Hold) -> object:

@@ -22,7 +22,8 @@ from jobstate import (
     Settings,
     StoreUnavailable,
 )
-from jobstate.operations import get_job_internal, transition
+from jobstate.operations import transition
+from jobstate.reading import get_job_internal
 from jobstate.store import Store
 from tests.factories import eventually, waits_for_a_lock
 

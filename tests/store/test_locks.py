@@ -15,10 +15,13 @@ from jobstate import (
     Settings,
     StoreUnavailable,
     attempts,
+    reporting,
     sweeping,
 )
 from jobstate.creation import create_job
+from jobstate.items import Outcome
 from jobstate.operations import transition
+from jobstate.progress import Report
 from jobstate.store import Operation, Store, driver_connection
 from tests.factories import (
     COMPLETED,
@@ -55,9 +58,9 @@ def test_every_write_gives_up_on_a_row_that_stays_locked(
         holder.execute(LOCK_SWEEPS)
         store.run(create_job(new_job(user_id=user_id, idempotency_key="a"), crowd.settings), holder)
         operations: list[Operation[object]] = [
-            attempts.report_progress(hold, attempts.Report(50)),
-            attempts.record_items(hold, {"a": attempts.Outcome("succeeded")}),  # type: ignore[arg-type]
-            attempts.add_asset(hold, "csv", "u", "p", 9, content_type=None, sha256=None),
+            reporting.report_progress(hold, Report(50)),
+            reporting.record_items(hold, {"a": Outcome("succeeded")}),  # type: ignore[arg-type]
+            reporting.add_asset(hold, "csv", "u", "p", 9, content_type=None, sha256=None),
             attempts.put_back(queued.id, 0, None, 1.0),
             attempts.note_published(queued.id, 0, 60),
             attempts.clear_followups(done.job_id),

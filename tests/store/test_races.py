@@ -16,9 +16,11 @@ from jobstate import (
     Settings,
     attempts,
     is_terminal_state,
+    reporting,
     sweeping,
 )
 from jobstate.creation import create_job
+from jobstate.progress import Report
 from jobstate.states import ErrorCode
 from jobstate.store import Store
 from tests.factories import (
@@ -226,7 +228,7 @@ def test_progress_that_waited_for_a_landing_is_lost_with_the_hold(
         holder.execute(LAND)
         waiting = meanwhile(store.run, attempts.check_held(hold))
         assert waiting.result(PATIENCE) is False, "a landing that may be undone takes nothing away"
-        waiting = meanwhile(store.run, attempts.report_progress(hold, attempts.Report(percent=50)))
+        waiting = meanwhile(store.run, reporting.report_progress(hold, Report(percent=50)))
         eventually(waits_for_a_lock(observer))
     assert waiting.result(PATIENCE) is None
     assert service_of(store).get_job_internal(hold.job_id).progress == 0

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from jobstate import Job, JobStatus, StoreUnavailable, attempts, sweeping
+from jobstate import Job, JobStatus, StoreUnavailable, attempts, reporting, sweeping
 from jobstate.attempts import Hold
 from jobstate.items import Outcome
 from jobstate.progress import Report
@@ -103,7 +103,7 @@ def test_a_rescue_in_one_statement_robs_a_worker_that_has_renewed(
     """It waits for the job's row, and does not look at the worker's row again."""
     scene, watching = Scene(store, connect()), connect()
     hold = silent_job(scene)
-    store.run(attempts.report_progress(hold, Report(50)), opened)
+    store.run(reporting.report_progress(hold, Report(50)), opened)
     robbing = meanwhile(connect().execute, RESCUE_AT_ONCE)
     eventually(waits_for_a_lock(watching))
     assert store.run(sweeping.renew_lease(hold.worker_id, 60)) is True
@@ -117,7 +117,7 @@ def test_a_burial_and_then_a_rescue_do_not_rob_a_worker_that_has_renewed(
 ) -> None:
     scene = Scene(store, connect())
     hold = silent_job(scene)
-    store.run(attempts.report_progress(hold, Report(50)), opened)
+    store.run(reporting.report_progress(hold, Report(50)), opened)
     assert store.run(sweeping.renew_lease(hold.worker_id, 60), opened) is True
     assert scene.sweep().buried == 0, "nobody is given up who is renewing"
     opened.commit()
@@ -132,7 +132,7 @@ def test_a_burial_that_came_first_makes_the_rescue_right(
     """A rescue that has to wait for the job's row robs nobody: the worker cannot renew any more."""
     scene = Scene(store, connect())
     hold = silent_job(scene)
-    store.run(attempts.report_progress(hold, Report(50)), opened)
+    store.run(reporting.report_progress(hold, Report(50)), opened)
     report = scene.sweep()
     assert (report.buried, report.failed) == (1, 0), "the job's row is locked"
     assert store.run(sweeping.renew_lease(hold.worker_id, 60)) is False
@@ -208,7 +208,7 @@ def test_an_asset_waits_for_the_end_and_is_refused(
 ) -> None:
     hold, watching = processing_job(store), connect()
     store.run(sweeping.end_held(hold, ErrorCode.DEADLINE), opened)
-    asset = attempts.add_asset(hold, "csv", "", "late", 9, content_type=None, sha256=None)
+    asset = reporting.add_asset(hold, "csv", "", "late", 9, content_type=None, sha256=None)
     adding = meanwhile(store.run, asset)
     eventually(waits_for_a_lock(watching))
     opened.commit()
@@ -225,7 +225,7 @@ def supersede(store: Store, hold: Hold, connection: psycopg.Connection) -> Hold:
     assert taking is not None
     second = hold_of(taking.job)
     items = {"a": Outcome(ItemStatus.SUCCEEDED)}
-    assert store.run(attempts.record_items(second, items), connection) is False
+    assert store.run(reporting.record_items(second, items), connection) is False
     return second
 
 
@@ -252,7 +252,7 @@ def test_an_item_waits_for_the_take_and_is_refused(
     hold, watching = processing_job(store), connect()
     supersede(store, hold, opened)
     items = {"a": Outcome(ItemStatus.FAILED)}
-    recording = meanwhile(store.run, attempts.record_items(hold, items))
+    recording = meanwhile(store.run, reporting.record_items(hold, items))
     eventually(waits_for_a_lock(watching))
     opened.commit()
     assert recording.result(PATIENCE) is None
@@ -268,7 +268,7 @@ def test_progress_that_waits_for_the_bodys_own_transaction_gives_up_and_the_body
     with monkeypatch.context() as impatient:
         impatient.setattr("jobstate.store.sync.PATIENCE", "50ms")
         with pytest.raises(StoreUnavailable, match="lock timeout"):
-            store.run(attempts.report_progress(hold, Report(50)))
+            store.run(reporting.report_progress(hold, Report(50)))
     opened.commit()
     assert read(store, hold).status is JobStatus.COMPLETED
-    assert store.run(attempts.report_progress(hold, Report(50))) is None
+    assert store.run(reporting.report_progress(hold, Report(50))) is None

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from jobstate import JobService, JobStatus, attempts, sweeping
+from jobstate import JobService, JobStatus, attempts, reporting, sweeping
 from jobstate.attempts import Policy, Taking
 from jobstate.items import Outcome
 from jobstate.progress import Report
@@ -80,13 +80,13 @@ def test_the_first_take_is_when_the_job_started(store: Store) -> None:
 
 def test_a_take_starts_progress_and_items_anew(store: Store) -> None:
     hold = processing_job(store)
-    store.run(attempts.report_progress(hold, Report(50, 5, 10, "Halfway")))
+    store.run(reporting.report_progress(hold, Report(50, 5, 10, "Halfway")))
     batch = {
         "a": Outcome(ItemStatus.SUCCEEDED),
         "b": Outcome(ItemStatus.FAILED),
         "c": Outcome(ItemStatus.SKIPPED),
     }
-    store.run(attempts.record_items(hold, batch))
+    store.run(reporting.record_items(hold, batch))
     left = released(store, hold)[1]
     assert left.progress == 50
     assert (left.items_succeeded, left.items_failed, left.items_skipped) == (1, 1, 1)

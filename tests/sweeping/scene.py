@@ -7,7 +7,7 @@ import psycopg
 
 from jobstate import Job, JobStatus, Settings, attempts
 from jobstate.attempts import Hold, Policy
-from jobstate.operations import get_job_internal
+from jobstate.reading import get_job_internal
 from jobstate.records import SweepReport
 from jobstate.store import Store
 from jobstate.sweeper import Sweeper

@@ -13,6 +13,7 @@ from jobstate import (
     JobStatus,
     NotOwner,
     attempts,
+    reporting,
     sweeping,
 )
 from jobstate.progress import Report
@@ -63,7 +64,7 @@ async def test_a_running_job_is_told_and_lands_only_after_the_grace(
     asked = await cancel(hold.job_id, scene.read(hold).user_id)
     assert (asked.status, asked.worker_id) == (JobStatus.PROCESSING, hold.worker_id)
     assert asked.cancel_requested_at is not None
-    assert scene.store.run(attempts.report_progress(hold, Report(percent=5))) is True
+    assert scene.store.run(reporting.report_progress(hold, Report(percent=5))) is True
     scene.time_passes(scene.settings.cancel_grace - 1)
     assert scene.sweep().failed == 0
     scene.time_passes(2)

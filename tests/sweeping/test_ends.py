@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobstate import JobService, JobStatus, attempts, sweeping
+from jobstate import JobService, JobStatus, reporting, sweeping
 from jobstate.attempts import ending
 from jobstate.progress import Report
 from jobstate.states import ErrorCode
@@ -100,7 +100,7 @@ def test_a_running_job_fails_at_its_deadline_and_its_body_is_fenced_out(scene: S
     assert scene.sweep().failed == 0
     scene.time_passes(2)
     failed_as(scene, "deadline")
-    assert scene.store.run(attempts.report_progress(hold, Report(percent=99))) is None
+    assert scene.store.run(reporting.report_progress(hold, Report(percent=99))) is None
     done, job = landed(scene.store, hold)
     assert (done, job.status) == (False, JobStatus.FAILED)
     assert scene.store.run(sweeping.ended_among([hold.job_id])) == {hold.job_id}
@@ -118,7 +118,7 @@ def test_the_silence_of_a_body_counts_from_its_last_report(scene: Scene) -> None
     hold = scene.held(SILENT_AFTER_30)
     for _ in range(5):
         scene.time_passes(20)
-        assert scene.store.run(attempts.report_progress(hold, Report(percent=1))) is False
+        assert scene.store.run(reporting.report_progress(hold, Report(percent=1))) is False
         assert scene.sweep().failed == 0
     scene.time_passes(29)
     assert scene.sweep().failed == 0

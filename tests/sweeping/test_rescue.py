@@ -6,7 +6,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from jobstate import Job, JobStatus, attempts, sweeping
+from jobstate import Job, JobStatus, reporting, sweeping
 from jobstate.attempts import Hold, Policy
 from jobstate.items import Outcome
 from jobstate.states import ItemStatus
@@ -81,7 +81,7 @@ def test_a_job_that_may_run_only_once_failed_with_its_worker(scene: Scene, polic
 def test_succeeded_items_are_kept_where_the_task_says_so(scene: Scene) -> None:
     hold = scene.held(KEEPING)
     items = {"1": Outcome(ItemStatus.SUCCEEDED, None, None)}
-    assert scene.store.run(attempts.record_items(hold, items)) is False
+    assert scene.store.run(reporting.record_items(hold, items)) is False
     scene.bury(hold.worker_id)
     job = rescue_of(scene, hold)
     assert (job.status, job.error_code) == (JobStatus.PARTIAL, "worker_lost")
@@ -90,7 +90,7 @@ def test_succeeded_items_are_kept_where_the_task_says_so(scene: Scene) -> None:
 
 def test_failed_items_alone_are_nothing_to_keep(scene: Scene) -> None:
     hold = scene.held(KEEPING)
-    scene.store.run(attempts.record_items(hold, {"1": Outcome(ItemStatus.FAILED, None, "broken")}))
+    scene.store.run(reporting.record_items(hold, {"1": Outcome(ItemStatus.FAILED, None, "broken")}))
     scene.bury(hold.worker_id)
     assert rescue_of(scene, hold).status is JobStatus.FAILED
 
@@ -98,7 +98,7 @@ def test_failed_items_alone_are_nothing_to_keep(scene: Scene) -> None:
 @pytest.mark.parametrize("policy", [KEEPING, AT_MOST_ONCE])
 def test_stored_assets_are_kept_where_the_task_says_so(scene: Scene, policy: Policy) -> None:
     hold = scene.held(policy)
-    asset = attempts.add_asset(hold, "csv", "u", "s", 1, content_type=None, sha256=None)
+    asset = reporting.add_asset(hold, "csv", "u", "s", 1, content_type=None, sha256=None)
     assert scene.store.run(asset) is not None
     scene.bury(hold.worker_id)
     job = rescue_of(scene, hold)
@@ -107,7 +107,7 @@ def test_stored_assets_are_kept_where_the_task_says_so(scene: Scene, policy: Pol
 
 def test_assets_of_an_earlier_attempt_are_nothing_to_keep(scene: Scene) -> None:
     first = scene.held(KEEPING)
-    scene.store.run(attempts.add_asset(first, "csv", "u", "s", 1, content_type=None, sha256=None))
+    scene.store.run(reporting.add_asset(first, "csv", "u", "s", 1, content_type=None, sha256=None))
     released(scene.store, first)
     second = hold_of(take(scene.store, first.job_id, ticket=1, policy=KEEPING).job)
     scene.bury(second.worker_id)

@@ -1,0 +1,109 @@
+"""What an attempt writes through: it knows whether the attempt still has its job."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum, auto
+from typing import TypeVar
+
+from jobstate import attempts
+from jobstate.attempts import Hold
+from jobstate.celery.patience import insist
+from jobstate.celery.runtime import Runtime
+from jobstate.errors import JobCancelled, LeaseLost, StoreUnavailable
+from jobstate.store import Operation
+
+T = TypeVar("T")
+
+
+class Grip(Enum):
+    """Whether an attempt still has its job."""
+
+    HELD = auto()
+    RELEASED = auto()
+    LANDED = auto()
+    LOST = auto()
+
+
+class Fence:
+    """Runs the writes of one attempt, and remembers what they have answered."""
+
+    def __init__(self, runtime: Runtime, hold: Hold, grip: Grip) -> None:
+        self.runtime = runtime
+        self.hold = hold
+        self.grip = grip
+        self.doubts = 0
+        """How many writes went unanswered: each may have been done."""
+        self.stop: Callable[[], None] = lambda: None
+        """Called when there is nothing more to report."""
+        self._cancelled = False
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run an operation in a transaction of its own."""
+        return self.runtime.service.store.run(operation)
+
+    def insist(self, operation: Operation[T]) -> T:
+        """Run an operation until the database has done it."""
+        return self.wait_for(lambda: self.run(operation))
+
+    def require(self, operation: Operation[T | None]) -> T:
+        """Write until the database has done it, and return what it answers.
+
+        Raises:
+            LeaseLost: The job is held no more; nothing was written.
+        """
+        answer = self.insist(operation)
+        if answer is None:
+            raise self._lost()
+        return answer
+
+    def wait_for(self, call: Callable[[], T]) -> T:
+        """Call until the database does what is called for."""
+        return insist(call, self.hold.job_id, self._doubt)
+
+    def heed(self, cancelled: bool | None) -> None:  # noqa: FBT001 - the answer of a write
+        """Take in what a write has answered.
+
+        Raises:
+            LeaseLost: The job is held no more.
+        """
+        if cancelled is None:
+            raise self._lost()
+        self._cancelled = cancelled
+        if cancelled:
+            self.stop()
+
+    def check(self) -> None:
+        """Ask whether the job is still held.
+
+        Raises:
+            JobCancelled: It was asked to be cancelled.
+            LeaseLost: It is held no more.
+        """
+        self.heed(self.run(attempts.check_held(self.hold)))
+        self.raise_if_stopped()
+
+    def raise_if_stopped(self) -> None:
+        """Tell the body what the last write has learnt, whichever thread made it.
+
+        Raises:
+            JobCancelled: The job was asked to be cancelled.
+            LeaseLost: It is held no more.
+        """
+        if self.grip is Grip.LOST:
+            raise LeaseLost(self.hold.job_id, self.hold.attempt)
+        if self._cancelled:
+            raise JobCancelled(self.hold.job_id)
+
+    def note_stale_write(self) -> None:
+        """Remember in the job's history that a write of this attempt was refused."""
+        with suppress(StoreUnavailable):
+            self.run(attempts.note(self.hold.job_id, "stale_write", self.hold.attempt))
+
+    def _doubt(self) -> None:
+        self.doubts += 1
+
+    def _lost(self) -> LeaseLost:
+        self.grip = Grip.LOST
+        self.stop()
+        self.note_stale_write()
+        return LeaseLost(self.hold.job_id, self.hold.attempt)

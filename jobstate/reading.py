@@ -1,0 +1,219 @@
+"""What the reading methods of the services ask the store, and how they read the answer."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from jobstate.errors import AssetNotFound, InvalidValueError, JobNotFound, NotOwner
+from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Stats
+from jobstate.states import ItemStatus, JobStatus
+from jobstate.store import Operation, Row
+from jobstate.values import check_status, job_id_of, optional_text, owner_text
+
+T = TypeVar("T")
+
+
+MAX_PAGE = 1000
+
+
+def get_job(job_id: UUID | str, user_id: object) -> Operation[Job]:
+    """Read a job for its owner."""
+    key = job_id_of(job_id)
+    owner = owner_text(user_id, f"The reader of job {key}")
+
+    def read(rows: list[Row]) -> Job:
+        if not rows:
+            raise JobNotFound(key)
+        owned, *columns = rows[0]
+        if not owned:
+            raise NotOwner(key, user_id)
+        return Job.from_row(tuple(columns))
+
+    return Operation("get_job", {"id": key, "user_id": owner}, read)
+
+
+def get_job_internal(job_id: UUID | str) -> Operation[Job]:
+    """Read a job, whoever owns it."""
+    key = job_id_of(job_id)
+
+    def read(rows: list[Row]) -> Job:
+        if not rows:
+            raise JobNotFound(key)
+        return Job.from_row(rows[0])
+
+    return Operation("get_job_internal", {"id": key}, read)
+
+
+def list_jobs(
+    user_id: object,
+    *,
+    status: JobStatus | str | None,
+    job_type: str | None,
+    limit: int,
+    cursor: str | None,
+) -> Operation[Page[Job]]:
+    """Read one page of an owner's jobs, newest first."""
+    _check_limit(limit)
+    before_at, before_id = (None, None) if cursor is None else _read_cursor(cursor)
+
+    def read(rows: list[Row]) -> Page[Job]:
+        items = [Job.from_row(row) for row in rows[:limit]]
+        return Page(items, _write_cursor(items[-1]) if len(rows) > limit else None)
+
+    return Operation(
+        "list_jobs",
+        {
+            "user_id": owner_text(user_id, "The list of jobs"),
+            "status": None if status is None else check_status(status),
+            "job_type": optional_text(job_type, "job type"),
+            "before_at": before_at,
+            "before_id": before_id,
+            # One more than the page tells whether another page follows.
+            "limit": limit + 1,
+        },
+        read,
+    )
+
+
+def list_all_jobs(
+    *, status: JobStatus | str | None, job_type: str | None, limit: int
+) -> Operation[list[Job]]:
+    """Read the newest jobs of everybody."""
+    params = {
+        "status": None if status is None else check_status(status),
+        "job_type": optional_text(job_type, "job type"),
+        "limit": limit,
+    }
+    return Operation("list_all_jobs", params, lambda rows: [Job.from_row(row) for row in rows])
+
+
+def get_job_assets(job_id: UUID | str, user_id: object) -> Operation[list[Asset]]:
+    """Read the files of a job, for its owner."""
+    return _owned_rows("get_assets", job_id, user_id, Asset.from_row)
+
+
+def get_asset(asset: Asset | UUID | str, user_id: object) -> Operation[tuple[Asset, bool]]:
+    """Read a stored file for its owner, and whether jobstate has stored it."""
+    try:
+        key = asset.id if isinstance(asset, Asset) else job_id_of(asset)
+    except JobNotFound:
+        raise AssetNotFound(asset) from None
+
+    def read(rows: list[Row]) -> tuple[Asset, bool]:
+        if not rows:
+            raise AssetNotFound(key)
+        owned, managed, *columns = rows[0]
+        found = Asset.from_row(tuple(columns))
+        if not owned:
+            raise NotOwner(found.job_id, user_id)
+        return found, managed
+
+    owner = owner_text(user_id, f"The reader of asset {key}")
+    return Operation("get_asset", {"asset_id": key, "user_id": owner}, read)
+
+
+def managed_path(asset: Asset, *, managed: bool) -> str:
+    """Return where an asset is in the storage.
+
+    Raises:
+        InvalidValueError: It is elsewhere: its task has stored it itself.
+    """
+    if not managed:
+        raise InvalidValueError(
+            f"Asset {asset.id} was stored by its task: jobstate opens what save_asset() has "
+            f"stored. Open {asset.url} yourself."
+        )
+    return asset.storage_path
+
+
+def get_job_events(job_id: UUID | str, user_id: object) -> Operation[list[JobEvent]]:
+    """Read the history of a job, for its owner."""
+    return _owned_rows("get_events", job_id, user_id, JobEvent.from_row)
+
+
+def get_job_items(
+    job_id: UUID | str, user_id: object, status: ItemStatus | str | None
+) -> Operation[list[JobItem]]:
+    """Read the item ledger of a job, for its owner."""
+    try:
+        wanted = None if status is None else ItemStatus(status)
+    except ValueError:
+        raise InvalidValueError(
+            f"Item status {status!r} is unknown: an item is {', '.join(ItemStatus)}. "
+            "Use one of these, or leave it out."
+        ) from None
+    return _owned_rows("get_items", job_id, user_id, JobItem.from_row, status=wanted)
+
+
+def get_job_logs(job_id: UUID | str, user_id: object) -> Operation[list[JobLog]]:
+    """Read what a job has logged, for its owner."""
+    return _owned_rows("get_logs", job_id, user_id, JobLog.from_row)
+
+
+def stats(user_id: object) -> Operation[Stats]:
+    """Count jobs, of one owner or of everybody."""
+    everybody = user_id is None
+    owner = None if everybody else owner_text(user_id, "The statistics")
+
+    def read(rows: list[Row]) -> Stats:
+        by_status = dict.fromkeys(JobStatus, 0)
+        by_type: dict[str, dict[JobStatus, int]] = {}
+        oldest: list[datetime] = []
+        for job_type, name, count, first in rows:
+            status = JobStatus(name)
+            by_status[status] += count
+            by_type.setdefault(job_type, {})[status] = count
+            if status is JobStatus.QUEUED:
+                oldest.append(first)
+        return Stats(by_status, by_type, min(oldest, default=None))
+
+    return Operation("stats", {"user_id": owner, "everybody": everybody}, read)
+
+
+def _owned_rows(
+    statement: str,
+    job_id: UUID | str,
+    user_id: object,
+    build: Callable[[Row], T],
+    **params: object,
+) -> Operation[list[T]]:
+    key = job_id_of(job_id)
+    owner = owner_text(user_id, f"The reader of job {key}")
+
+    def read(rows: list[Row]) -> list[T]:
+        if not rows:
+            raise JobNotFound(key)
+        if not rows[0][0]:
+            raise NotOwner(key, user_id)
+        # A job with none of them answers with one row that has no id.
+        return [build(row[1:]) for row in rows if row[1] is not None]
+
+    return Operation(statement, {"job_id": key, "user_id": owner, **params}, read)
+
+
+def _check_limit(limit: int) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+        raise InvalidValueError(
+            f"The limit {limit!r} is wrong: a page has 1 to {MAX_PAGE} jobs. "
+            "Pass a whole number, and ask for the next page with its cursor."
+        )
+
+
+def _write_cursor(job: Job) -> str:
+    plain = json.dumps([job.created_at.isoformat(), str(job.id)])
+    return base64.urlsafe_b64encode(plain.encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        at, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        return datetime.fromisoformat(at), UUID(job_id)
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+        raise InvalidValueError(
+            f"The cursor {cursor!r} is malformed: it must be a next_cursor as it was given. "
+            "Start again without one."
+        ) from None

@@ -5,8 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from jobstate.store.aio import AsyncStore
 from jobstate.store.callers import after_commit, driver_connection
+from jobstate.store.engines import check_engine, url_of
 from jobstate.store.queries import Operation, Row, Script
-from jobstate.store.sync import Store, Transaction, check_engine, url_of
+from jobstate.store.sync import Store, Transaction
 
 __all__ = [
     "AsyncEngine",

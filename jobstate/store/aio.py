@@ -7,21 +7,14 @@ from typing import Any, Self, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from jobstate.settings import Settings
-from jobstate.store.bounded import async_connector
 from jobstate.store.cursors import AsyncCursor
+from jobstate.store.engines import check_engine, open_async_engine
 from jobstate.store.failures import translated
 from jobstate.store.queries import Operation, Row, Script, load_queries
-from jobstate.store.sync import (
-    PATIENCE,
-    answer_patience,
-    check_engine,
-    engine_options,
-    prepare_mode,
-    url_in,
-)
+from jobstate.store.sync import PATIENCE, prepare_mode, returns_rows
 from jobstate.store.version import check_version
 
 T = TypeVar("T")
@@ -60,7 +53,7 @@ class AsyncStore:
             ConfigurationError: The URL is malformed.
         """
         return cls(
-            engine or _own_engine(settings),
+            engine or open_async_engine(settings),
             schema=settings.schema,
             prepare_threshold=settings.prepare_threshold,
             owned=engine is None,
@@ -109,30 +102,26 @@ class AsyncStore:
                 await cursor.execute(self._queries["schema_version"].encode())
                 check_version(await cursor.fetchall())
                 self._fits = True
-            statement = self._queries[operation.statement].encode()
             params = {**operation.params, "patience": patience}
+            statement = self._queries[operation.statement].encode()
             await cursor.execute(statement, params, prepare=self._prepare)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall() if returns_rows(cursor) else []
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         async with self.engine.connect() as pooled:
             connection = (await pooled.get_raw_connection()).driver_connection
-            assert isinstance(connection, psycopg.AsyncConnection)  # noqa: S101 - see check_driver
-            await connection.commit()  # what a listener of the caller's pool has begun
+            assert isinstance(connection, psycopg.AsyncConnection)  # noqa: S101 - see check_engine
             before = connection.autocommit
-            await connection.set_autocommit(True)
+            if not before:
+                await connection.commit()  # what a listener of the caller's pool has begun
+                await connection.set_autocommit(True)
             try:
                 yield connection
             finally:
-                if connection.info.transaction_status is TransactionStatus.IDLE:
-                    await connection.set_autocommit(before)
+                if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                    if not before:
+                        await connection.set_autocommit(False)
                 else:
                     # Closed, or interrupted in the middle of a statement.
                     await pooled.invalidate()
-
-
-def _own_engine(settings: Settings) -> AsyncEngine:
-    options = engine_options(settings)
-    options["connect_args"]["async_creator_fn"] = async_connector(answer_patience(settings))
-    return create_async_engine(url_in(settings), **options)

@@ -9,14 +9,11 @@ from typing import Any, Self, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Engine
 
-from jobstate.errors import ConfigurationError
 from jobstate.settings import Settings
-from jobstate.store.bounded import connector
 from jobstate.store.cursors import Cursor
+from jobstate.store.engines import check_engine, open_engine
 from jobstate.store.failures import translated
 from jobstate.store.queries import Operation, Row, Script, load_queries
 from jobstate.store.version import check_version
@@ -69,7 +66,7 @@ class Store:
             ConfigurationError: The URL is malformed.
         """
         return cls(
-            engine or _own_engine(settings),
+            engine or open_engine(settings),
             schema=settings.schema,
             prepare_threshold=settings.prepare_threshold,
             owned=engine is None,
@@ -121,10 +118,10 @@ class Store:
                 cursor.execute(self._queries["schema_version"].encode())
                 check_version(cursor.fetchall())
                 self._fits = True
-            statement = self._queries[operation.statement].encode()
             params = {**operation.params, "patience": patience}
+            statement = self._queries[operation.statement].encode()
             cursor.execute(statement, params, prepare=self._prepare)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if returns_rows(cursor) else []
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -135,15 +132,17 @@ class Store:
         pooled = self.engine.raw_connection()
         try:
             connection = pooled.driver_connection
-            assert isinstance(connection, psycopg.Connection)  # noqa: S101 - see check_driver
-            connection.commit()  # what a listener of the caller's pool has begun
+            assert isinstance(connection, psycopg.Connection)  # noqa: S101 - see check_engine
             before = connection.autocommit
-            connection.autocommit = True
+            if not before:
+                connection.commit()  # what a listener of the caller's pool has begun
+                connection.autocommit = True
             try:
                 yield connection
             finally:
-                if connection.info.transaction_status is TransactionStatus.IDLE:
-                    connection.autocommit = before
+                if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                    if not before:
+                        connection.autocommit = False
                 else:
                     # Closed, or interrupted by a signal in the middle of a statement.
                     pooled.invalidate()
@@ -164,47 +163,6 @@ class Transaction:
         return operation.read(rows)
 
 
-def check_engine(engine: object, kind: type[Engine | AsyncEngine]) -> None:
-    """Refuse an engine of another kind, or one that does not speak psycopg 3.
-
-    Raises:
-        ConfigurationError: It is one of these.
-    """
-    if not isinstance(engine, kind):
-        raise ConfigurationError(
-            f"The database is given as {type(engine).__name__}: this takes a URL or a SQLAlchemy "
-            f"{kind.__name__}. JobService goes with Engine, AsyncJobService with AsyncEngine."
-        )
-    dialect, driver = engine.dialect.name, engine.dialect.driver
-    if (dialect, driver) != ("postgresql", "psycopg"):
-        raise ConfigurationError(
-            f"The engine uses {dialect}+{driver}: jobstate runs on Postgres with psycopg 3. "
-            "Create it with postgresql+psycopg://..."
-        )
-
-
-def url_in(settings: Settings) -> URL:
-    """Read the URL of the settings' database.
-
-    Raises:
-        ConfigurationError: It is malformed; the message shows nothing of it.
-    """
-    try:
-        return make_url(settings.database_url)
-    except (ArgumentError, ValueError):
-        # What SQLAlchemy says may quote a part of the password.
-        raise ConfigurationError(
-            "The database URL is malformed: its port is no number, or a sign in the password is "
-            "not escaped. It must look like postgresql+psycopg://user@host:5432/database. "
-            "Correct jobstate_database_url, or what was passed instead."
-        ) from None
-
-
-def url_of(engine: Engine | AsyncEngine) -> str:
-    """Return the URL of an engine, password and all."""
-    return engine.url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-
-
 def prepare_mode(threshold: int | None) -> bool | None:
     """Say how the driver is to prepare: always, never, or by its own count."""
     if threshold is None:
@@ -212,35 +170,6 @@ def prepare_mode(threshold: int | None) -> bool | None:
     return True if threshold == 0 else None
 
 
-def answer_patience(settings: Settings) -> float:
-    """Return how long a statement may take: a renewal can be tried again within the lease."""
-    return settings.lease / 2
-
-
-def engine_options(settings: Settings) -> dict[str, Any]:
-    """Return what a store's own engine is made with, blocking or not."""
-    threshold = settings.prepare_threshold
-    return {
-        "isolation_level": "AUTOCOMMIT",
-        "pool_size": settings.pool_size,
-        "max_overflow": 0,
-        "pool_pre_ping": True,
-        "connect_args": {
-            # At 0 the driver would prepare the pool's ping, which is empty, each time anew and
-            # never drop it. The store asks for its own statements one by one.
-            "prepare_threshold": None if threshold is None else max(threshold, 1),
-            "application_name": "jobstate",
-            # A black-holed link must not hold a body or a lease for minutes.
-            "connect_timeout": 5,
-            "keepalives_idle": 5,
-            "keepalives_interval": 5,
-            "keepalives_count": 2,
-            "tcp_user_timeout": 15_000,
-        },
-    }
-
-
-def _own_engine(settings: Settings) -> Engine:
-    engine = create_engine(url_in(settings), **engine_options(settings))
-    event.listen(engine, "do_connect", connector(answer_patience(settings)))
-    return engine
+def returns_rows(cursor: psycopg.Cursor[Row] | psycopg.AsyncCursor[Row]) -> bool:
+    """Tell whether a statement answers with rows, without describing each of their columns."""
+    return cursor.pgresult is not None and cursor.pgresult.nfields > 0

@@ -1,6 +1,7 @@
 """Whose connections are used, in which state they are left, and what survives their loss."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -64,6 +65,21 @@ def test_statements_are_prepared_as_the_setting_says(
         service.transition_status(job.id, JobStatus.PROCESSING)
         service.get_job(job.id, user_id)
     assert prepared(service.store) == expected
+    service.close()
+
+
+def test_an_operation_is_one_round_trip(jobs_url: str, user_id: UUID, tmp_path: Path) -> None:
+    service = JobService(jobs_url)
+    job = service.create_job(user_id, "report")
+    service.get_job(job.id, user_id)
+    pooled = service.store.engine.raw_connection()
+    pgconn = pooled.driver_connection.pgconn
+    pooled.close()
+    with (tmp_path / "trace").open("w") as trace:
+        pgconn.trace(trace.fileno())
+        service.get_job(job.id, user_id)
+        pgconn.untrace()
+    assert (tmp_path / "trace").read_text().count("ReadyForQuery") == 1
     service.close()
 
 

@@ -14,8 +14,8 @@ from sqlalchemy.schema import CreateSchema
 
 from jobstate.errors import ConfigurationError, SchemaMismatch
 from jobstate.settings import Settings
+from jobstate.store.engines import url_in
 from jobstate.store.failures import first_line, translated
-from jobstate.store.sync import url_in
 from jobstate.store.version import HEAD, VERSIONS
 
 UserIdType = Literal["uuid", "bigint", "text"]

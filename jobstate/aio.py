@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Self
 from uuid import UUID
 
-from jobstate import operations, reading, sweeping
+from jobstate import creation, operations, reading, sweeping
 from jobstate.attempts import ending
-from jobstate.creation import NewJob, When, create_job, find_existing
+from jobstate.creation import NewJob, When
 from jobstate.errors import JobStateError
 from jobstate.records import (
     Asset,
@@ -97,8 +97,7 @@ class AsyncJobService:
 
     async def create(self, new: NewJob) -> Job:
         """Create the job, or return the one that exists in its place."""
-        created = await self.store.run(create_job(new, self.settings))
-        return await self.store.run(find_existing(new)) if created is None else created
+        return (await self.store.run_each(creation.create(new, self.settings)))[0]
 
     async def get_job(self, job_id: UUID | str, user_id: object) -> Job:
         """Read a job for its owner."""

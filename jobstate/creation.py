@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from jobstate.errors import InvalidValueError
 from jobstate.records import Job
 from jobstate.settings import Settings
-from jobstate.store import Operation, Row
+from jobstate.store import Operation, Row, Script
 from jobstate.values import (
     check_number,
     check_text,
@@ -54,6 +54,19 @@ class NewJob:
         object.__setattr__(self, "id", uuid4() if self.job_id is None else new_id_of(self.job_id))
 
 
+def create(new: NewJob, settings: Settings) -> Script[tuple[Job, bool]]:
+    """Create a job, or find the one that exists in its place; say whether it is new.
+
+    Of two that race with one idempotency key, the second waits for the first to commit.
+    """
+    while True:
+        if (created := (yield create_job(new, settings))) is not None:
+            return created, True
+        # Neither there nor free: it was deleted in between.
+        if (found := (yield find_existing(new))) is not None:
+            return found, False
+
+
 def create_job(new: NewJob, settings: Settings) -> Operation[Job | None]:
     """Insert a job. None: its id or its idempotency key is there already; see `find_existing`."""
     parameters = {} if new.parameters is None else new.parameters
@@ -76,11 +89,13 @@ def create_job(new: NewJob, settings: Settings) -> Operation[Job | None]:
     return Operation("create_job", params, lambda rows: Job.from_row(rows[0]) if rows else None)
 
 
-def find_existing(new: NewJob) -> Operation[Job]:
+def find_existing(new: NewJob) -> Operation[Job | None]:
     """Read the job that kept `new` from being created, which is the answer to creating it again."""
 
-    def read(rows: list[Row]) -> Job:
-        if not rows or not rows[0][0]:
+    def read(rows: list[Row]) -> Job | None:
+        if not rows:
+            return None
+        if not rows[0][0]:
             raise InvalidValueError(
                 f"Job id {new.id} is taken: another job has it. "
                 "Leave job_id or task_id out, and a new one is chosen."

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Self
 from uuid import UUID
 
-from jobstate import operations, reading, sweeping
+from jobstate import creation, operations, reading, sweeping
 from jobstate.attempts import ending
 from jobstate.cleaning import Cleaner
-from jobstate.creation import NewJob, When, create_job, find_existing
+from jobstate.creation import NewJob, When
 from jobstate.errors import JobStateError
 from jobstate.records import (
     Asset,
@@ -103,8 +103,7 @@ class JobService:
 
     def create(self, new: NewJob) -> Job:
         """Create the job, or return the one that exists in its place."""
-        created = self.store.run(create_job(new, self.settings))
-        return self.store.run(find_existing(new)) if created is None else created
+        return self.store.run_each(creation.create(new, self.settings))[0]
 
     def get_job(self, job_id: UUID | str, user_id: object) -> Job:
         """Read a job for its owner.

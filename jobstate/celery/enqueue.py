@@ -1,11 +1,12 @@
 """From a call to a queued job: who owns it, what is recorded, insert, publish."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +16,17 @@ from jobstate import attempts
 from jobstate.celery.attempt import current_attempt
 from jobstate.celery.publish import TICKET, Message
 from jobstate.celery.runtime import Runtime
-from jobstate.creation import NewJob, When, create_job, find_existing
+from jobstate.creation import NewJob, When, create, create_job
 from jobstate.errors import InvalidValueError, OwnerRequired
 from jobstate.reading import get_job_internal
 from jobstate.records import Job
-from jobstate.store import after_commit, driver_connection
+from jobstate.store import (
+    AsyncStore,
+    after_async_commit,
+    after_commit,
+    async_driver_connection,
+    driver_connection,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +61,47 @@ def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
     new = new_job(runtime, call)
     store = runtime.service.store
     within = None if connection is None else driver_connection(connection)
-    created = store.run(create_job(new, runtime.settings), within)
-    if created is None and (ticket := call.ticket) is not None:
-        message, grace = call.message.encode(), runtime.settings.publish_grace
-        succeed = attempts.succeed_to(
-            new.id, ticket, call.message.task_name, new.queue, message, grace
-        )
-        if store.run(succeed, within):
-            runtime.publish(new.id, ticket, call.message, eta=new.eta, expires=new.expires)
-        return store.run(get_job_internal(new.id), within)
-    if created is None:
-        return store.run(find_existing(new), within)
-    if connection is None:
-        runtime.publish(created.id, 0, call.message, eta=new.eta, expires=new.expires)
+    if call.ticket is not None:
+        if (created := store.run(create_job(new, runtime.settings), within)) is None:
+            return _succeed(runtime, call, new, call.ticket)
+        job, is_new = created, True
     else:
-        after_commit(connection, lambda: runtime.publish_committed(created.id))
-    return created
+        job, is_new = store.run_each(create(new, runtime.settings), within)
+    if not is_new:
+        return job
+    if connection is None:
+        runtime.publish(job.id, 0, call.message, eta=new.eta, expires=new.expires)
+    else:
+        after_commit(connection, lambda: runtime.publish_committed(job.id))
+    return job
+
+
+async def asubmit(
+    runtime: Runtime, store: AsyncStore, call: Call, connection: object = None
+) -> Job:
+    """Do the same without blocking the event loop; publishing has a thread of its own."""
+    new = new_job(runtime, call)
+    within = None if connection is None else await async_driver_connection(connection)
+    job, is_new = await store.run_each(create(new, runtime.settings), within)
+    if is_new and connection is None:
+        await asyncio.to_thread(
+            runtime.publish, job.id, 0, call.message, eta=new.eta, expires=new.expires
+        )
+    elif is_new:
+        loop = asyncio.get_running_loop()
+        publish = partial(runtime.publish_committed, job.id)
+        after_async_commit(connection, lambda: loop.run_in_executor(None, publish))
+    return job
+
+
+def _succeed(runtime: Runtime, call: Call, new: NewJob, ticket: int) -> Job:
+    """Have a task take over the job that was delegated to it, and has its id."""
+    store, message = runtime.service.store, call.message.encode()
+    grace = runtime.settings.publish_grace
+    succeed = attempts.succeed_to(new.id, ticket, call.message.task_name, new.queue, message, grace)
+    if store.run(succeed):
+        runtime.publish(new.id, ticket, call.message, eta=new.eta, expires=new.expires)
+    return store.run(get_job_internal(new.id))
 
 
 def new_job(runtime: Runtime, call: Call, *, publishable: bool = True) -> NewJob:

@@ -1,8 +1,8 @@
 """Connects jobstate to a Celery app."""
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +11,13 @@ from celery.signals import worker_shutdown
 
 from jobstate.aio import AsyncJobService
 from jobstate.celery import signals
-from jobstate.celery.enqueue import Call, submit
+from jobstate.celery.calls import call_of
+from jobstate.celery.enqueue import asubmit, submit
 from jobstate.celery.keeper import KeeperStep, end_keeper
-from jobstate.celery.publish import Message
 from jobstate.celery.runtime import Runtime, installed, remember
-from jobstate.celery.task import JobTask
+from jobstate.celery.task import JobTask, own_options
 from jobstate.creation import When
-from jobstate.errors import ConfigurationError, OwnerRequired
+from jobstate.errors import ConfigurationError
 from jobstate.records import Job
 from jobstate.service import JobService
 from jobstate.settings import Settings
@@ -44,11 +44,10 @@ class JobState:
         """The blocking service."""
         return self._runtime.service
 
-    @cached_property
+    @property
     def aio(self) -> AsyncJobService:
         """The asyncio service."""
-        settings, publish = self._runtime.settings, self._runtime.publish_stored
-        return AsyncJobService(settings.database_url, settings=settings, publish=publish)
+        return self._runtime.aio
 
     def enqueue(
         self,
@@ -62,43 +61,50 @@ class JobState:
         parent_id: UUID | str | None = None,
         deadline: When | None = None,
         task_id: UUID | str | None = None,
+        job_type: str | None = None,
         **celery_options: Any,
     ) -> Job:
         """Create a queued job for a task, or for the name of one whose code is not here.
+
+        A task whose code is not here has its name for a job type, unless `job_type` is given, and
+        none of the options of its decorator but those that are passed here.
 
         See `JobTask.enqueue_with` for the arguments, what is guaranteed and what is raised.
 
         Raises:
             ConfigurationError: The task is known here, and is no JobTask.
         """
-        found = self.app.tasks.get(task, task) if isinstance(task, str) else task
-        options: dict[str, Any] = {
-            "user_id": user_id,
-            "connection": connection,
-            "idempotency_key": idempotency_key,
-            "parent_id": parent_id,
-            "deadline": deadline,
-            "task_id": task_id,
-        }
-        if isinstance(found, JobTask):
-            return found.enqueue_with(args, kwargs, **options, **celery_options)
-        if not isinstance(found, str):
-            raise ConfigurationError(
-                f"Task {getattr(found, 'name', found)} is no JobTask: only those run as jobs. "
-                "Declare it with base=jobstate.JobTask."
-            )
-        if user_id is None:
-            raise OwnerRequired(f"The job of task {found}")
-        call = Call(
-            message=Message(found, args, kwargs or {}, celery_options),
-            job_type=found,
-            user_id=user_id,
-            task_id=task_id,
-            idempotency_key=idempotency_key,
-            parent_id=parent_id,
-            deadline=deadline,
-        )
+        own = own_options(user_id, idempotency_key, parent_id, deadline, job_type)
+        call = call_of(self.app, task, args, kwargs, task_id, {**own, **celery_options})
         return submit(self._runtime, call, connection)
+
+    async def aenqueue(
+        self,
+        task: str | JobTask,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        user_id: object,
+        connection: object = None,
+        idempotency_key: str | None = None,
+        parent_id: UUID | str | None = None,
+        deadline: When | None = None,
+        task_id: UUID | str | None = None,
+        job_type: str | None = None,
+        **celery_options: Any,
+    ) -> Job:
+        """Do the same without blocking the event loop.
+
+        `connection` is an AsyncSession or AsyncConnection of SQLAlchemy, or an AsyncConnection of
+        psycopg. Publishing, also that after a commit, happens in a thread.
+        """
+        own = own_options(user_id, idempotency_key, parent_id, deadline, job_type)
+        call = call_of(self.app, task, args, kwargs, task_id, {**own, **celery_options})
+        return await asubmit(self._runtime, self.aio.store, call, connection)
+
+    async def apublish(self, job: Job | UUID | str) -> bool:
+        """Do what `publish` does without blocking the event loop."""
+        return await asyncio.to_thread(self.publish, job)
 
     def publish(self, job: Job | UUID | str) -> bool:
         """Publish a job whose commit is done; return whether its message went out now.

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -10,6 +11,7 @@ from weakref import WeakKeyDictionary
 from celery import Celery
 
 from jobstate import attempts, sweeping
+from jobstate.aio import AsyncJobService
 from jobstate.celery.beacon import BrokerBeacon
 from jobstate.celery.bench import Bench
 from jobstate.celery.circuit import Circuit
@@ -57,6 +59,13 @@ class Runtime:
         self.bench = Bench()
         self.keeper: Keeping | None = None
         self._circuit = Circuit()
+
+    @cached_property
+    def aio(self) -> AsyncJobService:
+        """The asyncio service, which opens nothing before it is used."""
+        return AsyncJobService(
+            self.settings.database_url, settings=self.settings, publish=self.publish_stored
+        )
 
     def publish(
         self,

@@ -42,7 +42,20 @@ CALLED = "jobstate_called"
 """Marks a request whose task was called: what its body calls is a function."""
 
 _ENDINGS = (JobCancelled, JobFailed, LeaseLost)
-_OWN_OPTIONS = ("user_id", "idempotency_key", "parent_job", "deadline")
+OWN_OPTIONS = ("user_id", "idempotency_key", "parent_job", "deadline", "job_type")
+"""Options of `apply_async` that are jobstate's."""
+
+
+def own_options(
+    user_id: object,
+    idempotency_key: str | None,
+    parent_id: UUID | str | None,
+    deadline: When | None,
+    job_type: str | None,
+) -> dict[str, Any]:
+    """Return options of `enqueue_with` as those of `apply_async`."""
+    given = (user_id, idempotency_key, parent_id, deadline, job_type)
+    return dict(zip(OWN_OPTIONS, given, strict=True))
 
 
 class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
@@ -156,6 +169,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         parent_id: UUID | str | None = None,
         deadline: When | None = None,
         task_id: UUID | str | None = None,
+        job_type: str | None = None,
         **celery_options: Any,
     ) -> Job:
         """Create a queued job and publish it after its commit.
@@ -173,6 +187,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             parent_id: The job that this one belongs to; the surrounding job unless given.
             deadline: When the job must have landed: a time, or seconds from now.
             task_id: The id of the job; a new one unless given.
+            job_type: What the job is called, in place of the task's own `job_type`.
             celery_options: Celery's own: ``queue``, ``countdown``, ``priority``, ``link``...
 
         Raises:
@@ -182,20 +197,26 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             TypeError: The arguments do not fit the task.
             ConfigurationError: The task has `job_track` off: its calls are no jobs.
         """
+        own = own_options(user_id, idempotency_key, parent_id, deadline, job_type)
+        call = self.call_for(args, kwargs or {}, task_id, {**own, **celery_options})
+        return submit(runtime_of(self.app), call, connection)
+
+    def call_for(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        task_id: UUID | str | None,
+        options: dict[str, Any],
+    ) -> Call:
+        """Check a call that somebody enqueues, and describe the job that it is to be."""
         if not self.runs_as_job:
             raise ConfigurationError(
                 f"Task {self.name} is not tracked: nobody would run its job. Call apply_async(), "
                 "or turn job_track on."
             )
-        if user_id is None:
+        if options["user_id"] is None:
             raise OwnerRequired(f"The job of task {self.name}")
-        options = {
-            "user_id": user_id,
-            "idempotency_key": idempotency_key,
-            "parent_job": parent_id,
-            "deadline": deadline,
-        }
-        return self._submit(args, kwargs or {}, task_id, {**options, **celery_options}, connection)
+        return self._checked_call(args, kwargs, task_id, options)
 
     def apply_async(
         self,
@@ -220,7 +241,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         """
         options |= {"link": link, "link_error": link_error, "shadow": shadow}
         if not self.runs_as_job:
-            plain = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
+            plain = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
             return super().apply_async(args, kwargs, task_id, producer, **plain)
         if self.app.conf.task_always_eager:
             return super().apply_async(args, kwargs, task_id, producer, **options)
@@ -228,7 +249,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         if attempt is not None and task_id is not None and attempt.is_at(task_id):
             self._run_again(attempt, args or (), kwargs or {}, options)
         else:
-            task_id = str(self._submit(args or (), kwargs or {}, task_id, options, None).id)
+            call = self._checked_call(args or (), kwargs or {}, task_id, options)
+            task_id = str(submit(runtime_of(self.app), call).id)
         return self.AsyncResult(task_id)
 
     def apply(
@@ -316,7 +338,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         options: Mapping[str, Any],
     ) -> None:
         # The row says whose job it is, whatever the signature of a replacement says.
-        options = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
+        options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
         message = self._message(args, kwargs, options)
         attempt.run_again(
             message,
@@ -326,18 +348,16 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             retries=options.get("retries", 0),
         )
 
-    def _submit(
+    def _checked_call(
         self,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         task_id: UUID | str | None,
         options: dict[str, Any],
-        connection: object,
-    ) -> Job:
+    ) -> Call:
         if self.typing:
             self.__header__(*args, **kwargs)
-        runtime = runtime_of(self.app)
-        return submit(runtime, self._call(runtime, args, kwargs, task_id, options), connection)
+        return self._call(runtime_of(self.app), args, kwargs, task_id, options)
 
     def _call(
         self,
@@ -347,13 +367,13 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         task_id: UUID | str | None,
         options: dict[str, Any],
     ) -> Call:
-        given = {name: options.pop(name, None) for name in _OWN_OPTIONS}
+        given = {name: options.pop(name, None) for name in OWN_OPTIONS}
         owner = owner_of(runtime, given["user_id"], f"The job of task {self.name}")
         task_id = uuid4() if task_id is None else new_id_of(task_id)
         freeze_callbacks(self.app, options, user_id=owner, parent_job=str(task_id))
         return Call(
             message=self._message(args, kwargs, options),
-            job_type=self.job_type or self.name,
+            job_type=given["job_type"] or self.job_type or self.name,
             user_id=owner,
             body=self.run,
             redact=self.job_redact,

@@ -4,6 +4,7 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from jobstate.store.aio import AsyncStore
+from jobstate.store.async_callers import after_async_commit, async_driver_connection
 from jobstate.store.callers import after_commit, driver_connection
 from jobstate.store.engines import check_engine, url_of
 from jobstate.store.queries import Operation, Row, Script
@@ -18,7 +19,9 @@ __all__ = [
     "Script",
     "Store",
     "Transaction",
+    "after_async_commit",
     "after_commit",
+    "async_driver_connection",
     "check_engine",
     "driver_connection",
     "url_of",

@@ -1,8 +1,11 @@
 """Runs operations on asyncio connections."""
 
-from collections.abc import AsyncIterator
+from asyncio import AbstractEventLoop, get_running_loop
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -25,6 +28,15 @@ AsyncConnection = psycopg.AsyncConnection[Any]
 class AsyncStore:
     """Runs operations on connections of one asyncio engine's pool; see `sync.Store`.
 
+    A store that was opened without an engine may be used from several event loops, each of which
+    has connections of its own.
+
+    Args:
+        engine: A SQLAlchemy asyncio engine with the psycopg driver.
+        schema: The schema of the tables.
+        prepare_threshold: After how many executions a statement is prepared; None: never.
+        another: How to make an engine for a further event loop; None: the engine is the caller's.
+
     Raises:
         ConfigurationError: The engine does not use psycopg 3, or is a blocking one.
     """
@@ -35,15 +47,28 @@ class AsyncStore:
         *,
         schema: str = "jobstate",
         prepare_threshold: int | None = 0,
-        owned: bool = False,
+        another: Callable[[], AsyncEngine] | None = None,
     ) -> None:
         check_engine(engine, AsyncEngine)
-        self.engine = engine
+        self._engine = engine
+        self._is_new = True
+        self._another = another
+        self._engines: WeakKeyDictionary[AbstractEventLoop, AsyncEngine] = WeakKeyDictionary()
         self.schema = schema
         self._queries = load_queries(schema)
         self._prepare = prepare_mode(prepare_threshold)
-        self._owned = owned
         self._fits = False
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine of the running event loop: a pool belongs to one."""
+        if self._another is None:
+            return self._engine
+        loop = get_running_loop()
+        if loop not in self._engines:
+            self._engines[loop] = self._engine if self._is_new else self._another()
+            self._is_new = False
+        return self._engines[loop]
 
     @classmethod
     def open(cls, settings: Settings, engine: AsyncEngine | None = None) -> Self:
@@ -52,11 +77,12 @@ class AsyncStore:
         Raises:
             ConfigurationError: The URL is malformed.
         """
+        another = partial(open_async_engine, settings)
         return cls(
-            engine or open_async_engine(settings),
+            engine or another(),
             schema=settings.schema,
             prepare_threshold=settings.prepare_threshold,
-            owned=engine is None,
+            another=another if engine is None else None,
         )
 
     async def run(self, operation: Operation[T], connection: AsyncConnection | None = None) -> T:
@@ -74,6 +100,16 @@ class AsyncStore:
                     rows = await self._execute(own, PATIENCE, operation)
         return operation.read(rows)
 
+    async def run_each(self, script: Script[T], connection: AsyncConnection | None = None) -> T:
+        """Run the operations of a script one after the other, each like `run` does."""
+        answer = None
+        try:
+            while True:
+                answer = await self.run(script.send(answer), connection)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
     async def run_all(self, script: Script[T]) -> T:
         """Run the operations of a script in one transaction, and return what it returns."""
         with translated():
@@ -90,8 +126,8 @@ class AsyncStore:
                     return result
 
     async def close(self) -> None:
-        """Close the connections, unless the engine is the caller's."""
-        if self._owned:
+        """Close the connections of this event loop, unless the engine is the caller's."""
+        if self._another is not None:
             await self.engine.dispose()
 
     async def _execute(

@@ -31,7 +31,7 @@ class Operation(Generic[T]):
 
 
 Script = Generator[Operation[Any], Any, T]
-"""Operations that commit together: each is sent the answer of the one before."""
+"""Operations that belong together: each is sent the answer of the one before."""
 
 
 def sections(source: Traversable, values: Mapping[str, str]) -> dict[str, str]:

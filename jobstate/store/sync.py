@@ -87,6 +87,16 @@ class Store:
                     rows = self._execute(own, PATIENCE, operation)
         return operation.read(rows)
 
+    def run_each(self, script: Script[T], connection: Connection | None = None) -> T:
+        """Run the operations of a script one after the other, each like `run` does."""
+        answer = None
+        try:
+            while True:
+                answer = self.run(script.send(answer), connection)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
     @contextmanager
     def transaction(self) -> Iterator["Transaction"]:
         """Run several operations as one: all of them commit, or none."""

@@ -32,7 +32,8 @@ class Caller:
 class Request:
     """What is asked: by whom, about what, with which parameters.
 
-    `base` is the path below which the routes are, such as ``/api``.
+    `base` is the path below which the routes are, such as ``/api``. `csrf` is the name and the
+    value of a field that the framework wants in every form.
     """
 
     caller: Caller
@@ -40,6 +41,7 @@ class Request:
     query: Mapping[str, str]
     headers: Headers
     base: str = ""
+    csrf: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The routes for FastAPI."""
 
 from collections.abc import Callable, Collection
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi import Request as HttpRequest
@@ -14,7 +14,10 @@ from jobstate.web.openapi import extra_of, responses_of, summary_of
 from jobstate.web.routes import ROUTES, Kind, Route, route_named
 from jobstate.web.services import Jobs, Result, aask, aopened, asyncio_service, plan
 
-__all__ = ["accepted", "create_router"]
+if TYPE_CHECKING:
+    from jobstate.web.page import Look
+
+__all__ = ["accepted", "create_page", "create_router"]
 
 _NAME = "jobstate.{}"
 
@@ -57,6 +60,35 @@ def create_router(
             responses=responses_of(route),
             openapi_extra=extra_of(route),
             response_class=Response if route.kind in (Kind.FILE, Kind.STREAM) else JSONResponse,
+        )
+    return router
+
+
+def create_page(
+    jobs: Jobs,
+    *,
+    get_user_id: Callable[..., Any],
+    look: "Look | None" = None,
+) -> APIRouter:
+    """Return a router with the page of one's own jobs, for ``app.include_router``.
+
+    Its forms are obeyed only from the page itself; see `check_origin`. Needs jinja2.
+
+    Args:
+        jobs: What `jobstate.install` returned, or a service.
+        get_user_id: A dependency that returns the id of the user who asks; None is answered
+            with 401.
+        look: What is particular to your app.
+    """
+    # jinja2 is an extra: the routes for programs do without it.
+    from jobstate.web.page import page_routes  # noqa: PLC0415
+
+    service = asyncio_service(jobs)
+    router = APIRouter(include_in_schema=False)
+    for route in page_routes(look):
+        endpoint = _endpoint(route, service, get_user_id, _nobody, frozenset())
+        router.add_api_route(
+            route.path, endpoint, methods=[route.method], name=_NAME.format(route.name)
         )
     return router
 

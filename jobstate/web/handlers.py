@@ -75,7 +75,7 @@ def download_asset(request: Request) -> Plan:
         raise AssetNotFound(request.path["asset_id"])
     url = yield lambda jobs: jobs.asset_url(asset, asset.user_id)
     if url is None:
-        return Download(asset, asset.user_id, _file_headers(asset))
+        return Download(asset, asset.user_id, file_headers(asset))
     if urlsplit(url).scheme not in ("", "http", "https"):
         raise AssetNotFound(asset.id)
     # What a task gave as a URL may hold anything; a header may not.
@@ -187,12 +187,13 @@ def _job_id(request: Request) -> str:
     return request.path["job_id"]
 
 
-def _file_headers(asset: Asset) -> dict[str, str]:
+def file_headers(asset: Asset, how: str = "attachment") -> dict[str, str]:
+    """Return the headers of a file: to be saved, or `inline`, within a page."""
     # Whatever a user has uploaded: never shown as a page of this site, never run.
     return {
         "Content-Type": _media_type(asset.content_type),
         "Content-Length": str(asset.file_size),
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(asset_name(asset), safe='')}",
+        "Content-Disposition": f"{how}; filename*=UTF-8''{quote(asset_name(asset), safe='')}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cross-Origin-Resource-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from jobstate.errors import JobStateError
 from jobstate.web import handlers
-from jobstate.web.exchange import Plan, Request
+from jobstate.web.exchange import Answer, Plan, Request
+from jobstate.web.problems import problem_of
 
 
 class Kind(Enum):
@@ -19,13 +21,20 @@ class Kind(Enum):
     ITEMS = "items"
     LOGS = "logs"
     STREAM = "stream"
+    PAGE = "page"
+
+
+def _as_json(request: Request, error: JobStateError) -> Answer:
+    del request
+    return problem_of(error)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """A method and a path below the base, and what answers there.
 
-    `parameters` are those of the query. `conflicts`: the job's status may forbid it.
+    `parameters` are those of the query. `conflicts`: the job's status may forbid it. `problem`
+    answers when an error comes up.
     """
 
     name: str
@@ -36,6 +45,7 @@ class Route:
     parameters: tuple[str, ...] = ()
     success: int = 200
     conflicts: bool = False
+    problem: Callable[[Request, JobStateError], Answer] = _as_json
 
     def base_of(self, path: str, parts: dict[str, str]) -> str:
         """Return the path below which the routes are, from the whole path of a request."""

@@ -46,38 +46,50 @@ def asyncio_service(jobs: Jobs) -> AsyncJobService:
 
 
 def plan(route: Route, request: Request, host: str, trusted: Collection[str]) -> Plan:
-    """Plan the answer to a request, for a caller who may make it; see `check_origin`."""
-    if route.method == "POST":
-        check_origin(request.headers, host, trusted)
-    check_caller(request)
-    return (yield from route.handler(request))
+    """Plan the answer to a request, for a caller who may make it; see `check_origin`.
+
+    It ends with an answer, or with the problem that came up.
+    """
+    try:
+        if route.method == "POST":
+            check_origin(request.headers, host, trusted)
+        check_caller(request)
+        return (yield from route.handler(request))
+    except JobStateError as error:
+        return route.problem(request, error)
 
 
 def ask(planned: Plan, service: JobService) -> Result:
-    """Answer as planned, or with the problem that came up."""
-    reply = None
+    """Answer as planned. What the service raises, the plan hears of."""
     try:
+        asked = next(planned)
         while True:
-            reply = planned.send(reply)(service)
+            try:
+                reply = asked(service)
+            except JobStateError as error:
+                asked = planned.throw(error)
+            else:
+                asked = planned.send(reply)
     except StopIteration as end:
         result: Result = end.value
         return result
-    except JobStateError as error:
-        return problem_of(error)
 
 
 async def aask(planned: Plan, service: AsyncJobService) -> Result:
-    """Answer as planned, or with the problem that came up."""
-    reply = None
+    """Answer as planned. What the service raises, the plan hears of."""
     try:
+        asked = next(planned)
         while True:
-            # Both services have the same methods; these are awaited.
-            reply = await planned.send(reply)(service)  # type: ignore[arg-type]
+            try:
+                # Both services have the same methods; these are awaited.
+                reply = await asked(service)  # type: ignore[arg-type]
+            except JobStateError as error:
+                asked = planned.throw(error)
+            else:
+                asked = planned.send(reply)
     except StopIteration as end:
         result: Result = end.value
         return result
-    except JobStateError as error:
-        return problem_of(error)
 
 
 def opened(download: Download, service: JobService) -> Iterator[bytes] | Answer:

@@ -8,16 +8,18 @@ from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
 
 from jobstate.web import fastapi
+from jobstate.web.page import Look
 from jobstate.web.services import Jobs
 from tests.web.servers import asgi_server
 
 PREFIX = "/api"
+PAGE = "/my/jobs"
 
 USER = "X-User"
 ADMIN = "X-Admin"
 
 
-def fastapi_app(jobs: Jobs, **options: Any) -> FastAPI:
+def fastapi_app(jobs: Jobs, look: Look | None = None, **options: Any) -> FastAPI:
     """Make a FastAPI app."""
 
     def get_user_id(request: FastAPIRequest) -> str | None:
@@ -29,6 +31,8 @@ def fastapi_app(jobs: Jobs, **options: Any) -> FastAPI:
     app = FastAPI()
     router = fastapi.create_router(jobs, get_user_id=get_user_id, is_admin=is_admin, **options)
     app.include_router(router, prefix=PREFIX)
+    page = fastapi.create_page(jobs, get_user_id=get_user_id, look=look)
+    app.include_router(page, prefix=PAGE)
     return app
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from jobstate import VALID_TRANSITIONS, ErrorCode, Settings, errors
+from jobstate.doctor import Check
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by docs/generate.py; a test compares. -->"
@@ -72,6 +73,27 @@ def error_codes() -> str:
     )
 
 
+def doctor() -> str:
+    """Return the page of what `jobstate doctor` checks."""
+    sections = [
+        line
+        for check in Check
+        for line in (f"## {check.value}", "", check.why, "", f"**Remedy.** {check.remedy}", "")
+    ]
+    return "\n".join(
+        [
+            "# What the doctor checks",
+            "",
+            _NOTE,
+            "",
+            "`jobstate --app NAME doctor` looks at the database, the app, its broker and what the",
+            "workers run with, and says what is wrong. It changes nothing.",
+            "",
+            *sections,
+        ]
+    )
+
+
 def diagram() -> str:
     """Return the state diagram as text, for the README and docs/lifecycle.md."""
     (first, (second,)), *_ = VALID_TRANSITIONS.items()
@@ -94,7 +116,7 @@ def _docstrings_of_fields(cls: type) -> dict[str, str]:
     }
 
 
-PAGES = {"settings.md": settings, "errors.md": error_codes}
+PAGES = {"settings.md": settings, "errors.md": error_codes, "doctor.md": doctor}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -49,15 +49,21 @@ class Due:
 
 
 def register_worker(
-    worker_id: UUID, hostname: str, pid: int, queues: list[str], lease: float
+    worker_id: UUID,
+    hostname: str,
+    pid: int,
+    queues: list[str],
+    lease: float,
+    setup: str | None = None,
 ) -> Operation[None]:
-    """Announce a worker, with a lease of so many seconds."""
+    """Announce a worker, with a lease of so many seconds, and with what it runs with as JSON."""
     params = {
         "worker_id": worker_id,
         "hostname": hostname,
         "pid": pid,
         "queues": queues,
         "lease": lease,
+        "setup": setup,
     }
     return Operation("register_worker", params, _nothing)
 

@@ -27,6 +27,7 @@ from jobstate.celery.forking import KeeperStore, Work
 from jobstate.celery.handover import Desk, HandedOver, is_gone
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime, installed
+from jobstate.celery.setup import setup_of
 from jobstate.celery.task import JobTask
 from jobstate.errors import ConfigurationError, JobNotFound, JobStateError, StoreUnavailable
 from jobstate.storage import Storage
@@ -129,8 +130,9 @@ class Keeper:
                 self._hostname,
             )
         fresh = uuid4()
+        setup = setup_of(self._runtime.app, self._settings).encode()
         self._lease_store.run(
-            sweeping.register_worker(fresh, self._hostname, os.getpid(), self._queues, lease)
+            sweeping.register_worker(fresh, self._hostname, os.getpid(), self._queues, lease, setup)
         )
         seat.worker_id = fresh
 

@@ -1,6 +1,7 @@
 """The command line: ``jobstate``, and ``celery --app NAME jobstate``."""
 
 from jobstate.cli.demo import demo
+from jobstate.cli.diagnosis import doctor
 from jobstate.cli.group import jobstate
 from jobstate.cli.listing import list_jobs, stats
 from jobstate.cli.migrate import migrate
@@ -10,7 +11,22 @@ from jobstate.cli.tending import cancel, retry, sweep, workers
 
 __all__ = ["jobstate", "main"]
 
-for command in (cancel, demo, list_jobs, migrate, purge, retry, show, stats, sweep, workers):
+COMMANDS = (
+    cancel,
+    demo,
+    doctor,
+    list_jobs,
+    migrate,
+    purge,
+    retry,
+    show,
+    stats,
+    sweep,
+    watch,
+    workers,
+)
+
+for command in COMMANDS:
     jobstate.add_command(command)
 
 

@@ -831,10 +831,10 @@ where id = cast(:id as uuid)
 -- name: register_worker
 -- Announce a worker and give it its first lease.
 with {patience}
-insert into {schema}.workers (id, hostname, pid, queues, lease_until)
+insert into {schema}.workers (id, hostname, pid, queues, setup, lease_until)
 select
     cast(:worker_id as uuid), cast(:hostname as text), cast(:pid as integer),
-    cast(:queues as text[]),
+    cast(:queues as text[]), cast(:setup as jsonb),
     clock_timestamp() + make_interval(secs => cast(:lease as double precision))
 from patience
 on conflict (id) do nothing;
@@ -1312,3 +1312,103 @@ select
 from {schema}.workers
 where workers.dead_at is null
 order by workers.started_at;
+
+-- name: server_process
+-- Say which process of the server answers.
+select pg_backend_pid();
+
+-- name: server_clock
+-- Read the database's clock, in seconds since 1970.
+select cast(extract(epoch from clock_timestamp()) as double precision);
+
+-- name: guards
+-- List the triggers, CHECKs and indexes of the tables, and whether each does its work.
+select 'trigger', tgname, tgenabled in ('O', 'A')
+from pg_trigger where tgrelid = cast('{schema}.jobs' as regclass) and not tgisinternal
+union all
+select 'check', conname, convalidated
+from pg_constraint
+where contype = 'c'
+    and connamespace = (
+        select relnamespace from pg_class where oid = cast('{schema}.jobs' as regclass)
+    )
+union all
+select 'index', pg_class.relname, pg_index.indisvalid
+from pg_index join pg_class on pg_class.oid = pg_index.indexrelid
+where pg_index.indrelid in (
+    cast('{schema}.jobs' as regclass), cast('{schema}.assets' as regclass),
+    cast('{schema}.job_events' as regclass)
+);
+
+-- name: observed
+-- How long the attempts of each task ran that landed last, in seconds: most of them, and at most.
+select
+    task_name,
+    percentile_disc(0.99) within group (order by took),
+    max(took)
+from (
+    select
+        task_name,
+        cast(extract(epoch from completed_at - attempt_started_at) as double precision) as took
+    from {schema}.jobs
+    where completed_at is not null and attempt_started_at is not null and task_name is not null
+    order by completed_at desc
+    limit 10000
+) as latest
+group by task_name
+order by task_name;
+
+-- name: setups
+-- Read what the workers that are alive run with, and by how many seconds the clock of each was
+-- ahead of the database's when it began.
+select
+    hostname, setup,
+    cast(setup ->> 'clock' as double precision)
+        - cast(extract(epoch from started_at) as double precision)
+from {schema}.workers
+where dead_at is null and lease_until > clock_timestamp() and setup is not null
+order by hostname, started_at;
+
+-- name: sweeper_seen
+-- How many seconds ago a sweeper was seen, if ever one was.
+select cast(extract(epoch from clock_timestamp() - max(last_seen_at)) as double precision)
+from {schema}.sweeps;
+
+-- name: stuck
+-- List live jobs that the rules should have moved on, and why they should have.
+select jobs.id, found.reason
+from (
+    select id, 'was to be looked at' as reason from {schema}.jobs
+    where next_check_at < clock_timestamp() - make_interval(secs => cast(:late as double precision))
+        and (completed_at is null or followups_pending)
+    union all
+    select jobs.id, 'is held by a worker that is gone'
+    from {schema}.jobs left join {schema}.workers on workers.id = jobs.worker_id
+    where jobs.worker_id is not null
+        and coalesce(least(workers.lease_until, workers.dead_at), '-infinity')
+            < clock_timestamp() - make_interval(secs => cast(:late as double precision))
+    union all
+    select id, 'waits to be published, and nobody will look' from {schema}.jobs
+    where next_check_at is null
+        and completed_at is null and worker_id is null and message is not null
+) as found
+join {schema}.jobs on jobs.id = found.id
+order by jobs.created_at, jobs.id, found.reason
+limit cast(:limit as integer);
+
+-- name: unserved
+-- List queues with jobs that have waited for so many seconds, and that no live worker consumes.
+select queue, count(*), cast(
+    extract(epoch from clock_timestamp() - min(greatest(created_at, eta))) as double precision
+)
+from {schema}.jobs
+where status = 'queued'
+    and queue is not null
+    and greatest(created_at, eta)
+        < clock_timestamp() - make_interval(secs => cast(:waited as double precision))
+    and not exists (
+        select from {schema}.workers
+        where dead_at is null and lease_until > clock_timestamp() and jobs.queue = any(queues)
+    )
+group by queue
+order by queue;

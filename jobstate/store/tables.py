@@ -165,6 +165,7 @@ def define(
             Column("hostname", Text, nullable=False),
             Column("pid", Integer, nullable=False),
             Column("queues", ARRAY(Text), nullable=False),
+            Column("setup", JSONB),
             Column("started_at", _AT, nullable=False),
             Column("heartbeat_at", _AT, nullable=False),
             Column("lease_until", _AT, nullable=False),

@@ -1,6 +1,7 @@
 """All of jobstate through a PgBouncer in transaction mode, with nothing prepared."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from jobstate import JobNotFound
+from jobstate.doctor import Check, examine
 from tests.faults.pgbouncer import PgBouncer
 from tests.faults.site import FaultySite
 from tests.worker.conftest import new_database
@@ -108,3 +110,11 @@ def test_a_job_outlives_its_pooler(postgres_url: str, faulty: FaultySite, tmp_pa
         assert faulty.completed(job).attempt == 1
         assert faulty.runs(job) == [1]
         eventually(lambda: all(found.alive for found in faulty.service.workers()))
+
+
+def test_the_doctor_finds_the_pooler_where_statements_are_prepared(pooled: FaultySite) -> None:
+    unprepared = pooled.jobs.settings
+    assert not unprepared.prepare_threshold
+    assert Check.POOLER not in {found.check for found in examine(unprepared)}
+    prepared = replace(unprepared, prepare_threshold=0)
+    assert Check.POOLER in {found.check for found in examine(prepared)}

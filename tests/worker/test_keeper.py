@@ -1,11 +1,14 @@
 """The keeper's lease: renewed while the worker lives, given up when it ends, replaced when lost."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from uuid import UUID
 
 import psutil
 import pytest
 
+from jobstate.celery.setup import setup_of
+from jobstate.doctor.questions import setups
 from tests.worker.database import Execute
 from tests.worker.process import eventually
 from tests.worker.site import OpenSite, Site
@@ -106,3 +109,11 @@ def test_a_landing_that_cannot_be_done_now_holds_up_no_other(site: Site, execute
         site.gates.open(free.id)
         site.failed(free, "worker_lost", "The worker")
     site.failed(locked, "worker_lost", "The worker")
+
+
+def test_a_worker_notes_what_it_runs_with(site: Site, execute: Execute) -> None:
+    living(execute)
+    (noted,) = site.service.store.run(setups())
+    expected = setup_of(site.app, site.jobs.settings)
+    assert replace(noted.setup, clock=0) == replace(expected, clock=0)
+    assert abs(noted.ahead) < 60

@@ -164,6 +164,7 @@ create table {schema}.workers (
     hostname text not null,
     pid integer not null,
     queues text[] not null default '{}',
+    setup jsonb,
     started_at timestamptz not null default clock_timestamp(),
     heartbeat_at timestamptz not null default clock_timestamp(),
     lease_until timestamptz not null,

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -89,6 +89,15 @@ def list_all_jobs(
         "limit": limit,
     }
     return Operation("list_all_jobs", params, lambda rows: [Job.from_row(row) for row in rows])
+
+
+def watched(seen: Iterable[UUID], limit: int, landed_within: float) -> Operation[list[Job]]:
+    """Read the jobs that run or wait, have landed within so many seconds, or were seen before.
+
+    Oldest first; of each kind at most `limit`.
+    """
+    params = {"seen": list(seen), "limit": limit, "landed_within": landed_within}
+    return Operation("watched", params, lambda rows: [Job.from_row(row) for row in rows])
 
 
 def get_job_assets(job_id: UUID | str, user_id: object) -> Operation[list[Asset]]:

@@ -8,6 +8,7 @@ from jobstate.cli.migrate import migrate
 from jobstate.cli.purge import purge
 from jobstate.cli.show import show
 from jobstate.cli.tending import cancel, retry, sweep, workers
+from jobstate.cli.watching import watch
 
 __all__ = ["jobstate", "main"]
 

@@ -1,14 +1,14 @@
 """Finds out whether a pooler stands before the database that changes a client's connection."""
 
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 from psycopg import Connection
-from sqlalchemy import NullPool, create_engine
 
 from jobstate.settings import Settings
+from jobstate.store.engines import open_engine
 from jobstate.store.failures import translated
 from jobstate.store.queries import load_queries
-from jobstate.store.sync import engine_options, url_in
 
 _CLIENTS = 4
 
@@ -22,13 +22,11 @@ def shares_connections(settings: Settings) -> bool:
     Raises:
         StoreUnavailable: The database cannot be reached.
     """
-    options = engine_options(settings)
-    for name in ("pool_size", "max_overflow", "pool_pre_ping"):
-        del options[name]
-    engine = create_engine(url_in(settings), poolclass=NullPool, **options)
+    engine = open_engine(replace(settings, pool_size=_CLIENTS))
     statement = load_queries(settings.schema)["server_process"].encode()
     seen: set[int] = set()
     with translated(), ExitStack() as clients:
+        clients.callback(engine.dispose)
         for _ in range(_CLIENTS):
             client = clients.enter_context(closing(engine.raw_connection()))
             connection = client.driver_connection

@@ -193,6 +193,27 @@ where (cast(:status as text) is null or status = cast(:status as text))
 order by created_at desc, id desc
 limit cast(:limit as integer);
 
+-- name: watched
+-- Read what an operator watches: the jobs that run, those that wait, those that have just landed,
+-- and the ones that were seen before.
+select {job_columns} from {schema}.jobs
+where id = any(cast(:seen as uuid[]))
+    or id in (
+        select id from {schema}.jobs where worker_id is not null
+        order by worker_id limit cast(:limit as integer)
+    )
+    or id in (
+        select id from {schema}.jobs where completed_at is null
+        order by next_check_at limit cast(:limit as integer)
+    )
+    or id in (
+        select id from {schema}.jobs
+        where completed_at
+            > clock_timestamp() - make_interval(secs => cast(:landed_within as double precision))
+        order by completed_at desc limit cast(:limit as integer)
+    )
+order by created_at, id;
+
 -- name: transition
 -- Move a job whose status is one of the target's sources, on behalf of whoever drives it.
 with {locked},

@@ -119,3 +119,25 @@ def test_below_celery_an_app_is_not_needed(start: Start, jobs_url: str) -> None:
     command = start("-m", "celery", "jobstate", "stats", JOBSTATE_DATABASE_URL=jobs_url)
     assert command.end() == 0
     assert command.complaints == ""
+
+
+@pytest.mark.parametrize(
+    ("shell", "told"), [("bash", "complete -o"), ("zsh", "#compdef jobstate"), ("fish", "complete")]
+)
+def test_the_shell_is_told_how_to_complete(shell: str, told: str, start: Start) -> None:
+    program = start(
+        "-c", "from jobstate.cli import main; main()", _JOBSTATE_COMPLETE=f"{shell}_source"
+    )
+    assert program.end() == 0
+    assert told in "\n".join(program.lines)
+
+
+def test_the_shell_completes_commands(start: Start) -> None:
+    program = start(
+        *("-c", "from jobstate.cli import main; main()"),
+        _JOBSTATE_COMPLETE="bash_complete",
+        COMP_WORDS="jobstate wa",
+        COMP_CWORD="1",
+    )
+    assert program.end() == 0
+    assert program.lines == ["plain,watch"]

@@ -185,6 +185,50 @@ where user_id = :user_id
 order by created_at desc, id desc
 limit cast(:limit as integer);
 
+-- name: changes
+-- Read what is no longer as it is known: watched jobs by their ids, those that are gone without
+-- columns; of watched owners, also what runs, and what was created or has landed lately. Each with
+-- the number of its owner among them, and the time from which the next such question must look.
+-- Two bounds of a time have the planner expect few rows, as one that it does not know has not.
+with asked as (
+    select
+        statement_timestamp() as at,
+        greatest(
+            coalesce(cast(:since as timestamptz), statement_timestamp())
+                - make_interval(secs => cast(:overlap as double precision)),
+            statement_timestamp() - interval '1 day'
+        ) as since
+),
+known as (
+    select id, version
+    from unnest(cast(:ids as uuid[]), cast(:versions as timestamptz[])) as known (id, version)
+),
+found as (
+    select known.id as known_id, jobs.*
+    from known left join {schema}.jobs on jobs.id = known.id
+    where jobs.updated_at is distinct from known.version
+    union all
+    select jobs.id, jobs.* from {schema}.jobs
+    where user_id = any(:owners)
+        and status = 'processing'
+        and not exists (select from known where known.id = jobs.id)
+    union all
+    select jobs.id, jobs.* from {schema}.jobs
+    where user_id = any(:owners)
+        and created_at > (select since from asked) and created_at < 'infinity'
+        and status <> 'processing'
+        and not exists (select from known where known.id = jobs.id)
+    union all
+    select jobs.id, jobs.* from {schema}.jobs
+    where user_id = any(:owners)
+        and completed_at > (select since from asked) and completed_at < 'infinity'
+        and (created_at <= (select since from asked)) is true
+        and not exists (select from known where known.id = jobs.id)
+)
+select asked.at, found.known_id, array_position(:owners, found.user_id), {job_columns}
+from asked left join found on true
+order by found.updated_at;
+
 -- name: list_all_jobs
 -- Read the newest jobs of everybody, for operators.
 select {job_columns} from {schema}.jobs

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from jobstate.records import Asset, Job
 from jobstate.service import JobService
+from jobstate.watching import Changes
 from jobstate.web.shapes import Shape, job_path, job_shape, to_text
 
 RETRY_AFTER = 1
@@ -54,8 +55,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """A response whose body comes piece by piece, from an iterator or an asyncio one."""
+
+    headers: Mapping[str, str]
+    pieces: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Download:
-    """A response that streams a stored file."""
+    """A stored file is to be sent."""
 
     asset: Asset
     owner: object
@@ -64,12 +73,17 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A response that goes on: the events of a job, or of all jobs of an owner."""
+    """The events of a job are to be sent, or those of all jobs of an owner.
+
+    It begins with `job` as it was read just now, or with what was `read` of the owner's jobs.
+    `position` is where the client broke off.
+    """
 
     owner: object
-    job: Job | None
     position: int | None
     base: str
+    job: Job | None = None
+    read: Changes | None = None
 
 
 Ask = Callable[[JobService], Any]

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends
 from fastapi import Request as HttpRequest
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from jobstate.aio import AsyncJobService
 from jobstate.records import Job
-from jobstate.web.exchange import Answer, Caller, Download, Request, Stream, accepted_answer
+from jobstate.web.desk import AsyncDesk, Jobs, asyncio_service
+from jobstate.web.exchange import Answer, Caller, Flow, Request, accepted_answer
+from jobstate.web.live import INTERVAL, LoopWatchers
 from jobstate.web.openapi import extra_of, responses_of, summary_of
 from jobstate.web.routes import ROUTES, Kind, Route, route_named
-from jobstate.web.services import Jobs, Result, aask, aopened, asyncio_service, plan
 
 if TYPE_CHECKING:
     from jobstate.web.page import Look
@@ -32,6 +32,7 @@ def create_router(
     get_user_id: Callable[..., Any],
     is_admin: Callable[..., Any] = _nobody,
     trusted_origins: Collection[str] = (),
+    interval: float = INTERVAL,
 ) -> APIRouter:
     """Return a router with all routes about jobs, for ``app.include_router``.
 
@@ -43,14 +44,16 @@ def create_router(
         get_user_id: A dependency that returns the id of the user who asks; None is answered
             with 401.
         is_admin: A dependency that says whether this user may use everybody's jobs.
-        trusted_origins: Other origins whose pages may cancel and retry jobs; see `check_origin`.
+        trusted_origins: Other origins whose pages may cancel and retry jobs.
+        interval: How often the database is asked for all open streams together, in seconds.
     """
     service = asyncio_service(jobs)
+    desk = AsyncDesk(service, LoopWatchers(service, interval).events, trusted_origins)
     router = APIRouter(tags=["jobs"])
-    for route in (route for route in ROUTES if route.kind is not Kind.STREAM):
+    for route in ROUTES:
         router.add_api_route(
             route.path,
-            _endpoint(route, service, get_user_id, is_admin, frozenset(trusted_origins)),
+            _endpoint(route, desk, get_user_id, is_admin),
             methods=[route.method],
             name=_NAME.format(route.name),
             operation_id=route.name,
@@ -84,9 +87,10 @@ def create_page(
     from jobstate.web.page import page_routes  # noqa: PLC0415
 
     service = asyncio_service(jobs)
+    desk = AsyncDesk(service, LoopWatchers(service).events)
     router = APIRouter(include_in_schema=False)
     for route in page_routes(look):
-        endpoint = _endpoint(route, service, get_user_id, _nobody, frozenset())
+        endpoint = _endpoint(route, desk, get_user_id, _nobody)
         router.add_api_route(
             route.path, endpoint, methods=[route.method], name=_NAME.format(route.name)
         )
@@ -102,41 +106,24 @@ def accepted(request: HttpRequest, job: Job) -> Response:
 
 def _endpoint(
     route: Route,
-    service: AsyncJobService,
+    desk: AsyncDesk,
     get_user_id: Callable[..., Any],
     is_admin: Callable[..., Any],
-    trusted: Collection[str],
 ) -> Callable[..., Any]:
     async def endpoint(
         http: HttpRequest,
         user_id: Annotated[Any, Depends(get_user_id)],
         admin: Annotated[Any, Depends(is_admin)],
     ) -> Response:
-        request = Request(
-            Caller(user_id, is_admin=bool(admin)),
-            http.path_params,
-            http.query_params,
-            http.headers,
-            route.base_of(http.url.path, http.path_params),
-        )
-        planned = plan(route, request, http.headers.get("host", ""), trusted)
-        return await _responded(await aask(planned, service), service)
+        caller = Caller(user_id, is_admin=bool(admin))
+        base = route.base_of(http.url.path, http.path_params)
+        request = Request(caller, http.path_params, http.query_params, http.headers, base)
+        return _response(await desk.answer(route, request))
 
     return endpoint
 
 
-async def _responded(result: Result, service: AsyncJobService) -> Response:
-    match result:
-        case Answer():
-            return _response(result)
-        case Download():
-            pieces = await aopened(result, service)
-            if isinstance(pieces, Answer):
-                return _response(pieces)
-            return StreamingResponse(pieces, headers=dict(result.headers))
-        case Stream():
-            raise NotImplementedError
-
-
-def _response(answer: Answer) -> Response:
+def _response(answer: Answer | Flow) -> Response:
+    if isinstance(answer, Flow):
+        return StreamingResponse(answer.pieces, headers=dict(answer.headers))
     return Response(answer.body, answer.status, dict(answer.headers))

@@ -5,9 +5,11 @@ from collections.abc import Generator
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
-from jobstate.errors import AssetNotFound, InvalidValueError, OwnerRequired
+from jobstate.errors import AssetNotFound, InvalidValueError
 from jobstate.records import Asset, Job
 from jobstate.retrying import Which
+from jobstate.values import owner_text
+from jobstate.watching import changes
 from jobstate.web.exchange import (
     Answer,
     Ask,
@@ -31,9 +33,14 @@ from jobstate.web.shapes import (
     log_shape,
     page_shape,
 )
+from jobstate.web.sse import FRESH, position_of, time_of
+from jobstate.web.watch import OVERLAP
 
 LONGEST_WAIT = 30.0
 """How long a request may wait for a job to land, in seconds."""
+
+_MOST_DIGITS = 16
+"""How many digits a position has at most; it lies before the year 2287."""
 
 _RESERVED = ":/?#[]@!$&'()*+,;=%~"
 
@@ -109,13 +116,20 @@ def list_logs(request: Request) -> Plan:
 def stream_job(request: Request) -> Plan:
     """Send a job whenever it has changed, until it has landed."""
     job = yield from find_job(request)
-    return Stream(job.user_id, job, _position(request), request.base)
+    position = _position(request)
+    if job.is_terminal and position == position_of(job.updated_at):
+        # An EventSource comes back after every end; this tells it not to.
+        return Answer(204, {"Cache-Control": "no-store"})
+    return Stream(job.user_id, position, request.base, job=job)
 
 
 def stream_jobs(request: Request) -> Plan:
     """Send the caller's jobs whenever one has changed."""
-    return Stream(_list_owner(request), None, _position(request), request.base)
-    yield  # a plan that asks nothing
+    owner, position = _list_owner(request), _position(request)
+    since, overlap = (None, FRESH) if position is None else (time_of(position), OVERLAP)
+    asked = changes({}, [owner_text(owner, "The stream")], since, overlap)
+    read = yield lambda jobs: jobs.store.run(asked)
+    return Stream(owner, position, request.base, read=read)
 
 
 def cancel_job(request: Request) -> Plan:
@@ -141,16 +155,6 @@ def find_job(request: Request) -> Generator[Ask, Any, Job]:
         else (lambda jobs: jobs.get_job(_job_id(request), request.caller.user_id))
     )
     return job
-
-
-def check_caller(request: Request) -> None:
-    """Refuse nobody.
-
-    Raises:
-        OwnerRequired: The caller is not known.
-    """
-    if request.caller.user_id is None:
-        raise OwnerRequired("The request")
 
 
 def _owner(request: Request) -> Generator[Ask, Any, object]:
@@ -209,7 +213,7 @@ def _media_type(given: str | None) -> str:
 def _position(request: Request) -> int | None:
     """Read where a stream broke off; what no stream has said counts as nothing."""
     text = request.headers.get("Last-Event-ID") or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None  # noqa: PLR2004 - fits the database's clock
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def _whole(text: str) -> int:

@@ -7,7 +7,7 @@ from jobstate.web.exchange import Headers
 from jobstate.web.problems import Forbidden
 
 
-def check_origin(headers: Headers, host: str, trusted: Collection[str] = ()) -> None:
+def check_origin(headers: Headers, trusted: Collection[str]) -> None:
     """Let a request through that no page of another site has sent.
 
     Browsers say where a request comes from, and pages cannot change what they say:
@@ -16,7 +16,6 @@ def check_origin(headers: Headers, host: str, trusted: Collection[str] = ()) -> 
 
     Args:
         headers: The headers of the request.
-        host: The host that it was sent to.
         trusted: Origins that may post all the same, such as ``https://app.example.org``.
 
     Raises:
@@ -28,7 +27,7 @@ def check_origin(headers: Headers, host: str, trusted: Collection[str] = ()) -> 
     site = headers.get("Sec-Fetch-Site")
     if site is None:
         # "null", the origin of a sandboxed page, has no host either.
-        own = origin is None or urlsplit(origin).netloc == host
+        own = origin is None or urlsplit(origin).netloc == headers.get("Host")
     else:
         own = site in ("same-origin", "none")
     if not own:

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
 
 from jobstate.web import fastapi
+from jobstate.web.desk import Jobs
 from jobstate.web.page import Look
-from jobstate.web.services import Jobs
 from tests.web.servers import asgi_server
 
 PREFIX = "/api"
@@ -39,7 +39,7 @@ def fastapi_app(jobs: Jobs, look: Look | None = None, **options: Any) -> FastAPI
 @contextmanager
 def fastapi_site(jobs: Jobs, **options: Any) -> Iterator[str]:
     """Serve by FastAPI."""
-    with asgi_server(fastapi_app(jobs, **options)) as url:
+    with asgi_server(fastapi_app(jobs, **{"interval": 0.02, **options})) as url:
         yield url
 
 

@@ -1,0 +1,68 @@
+"""What has changed among the jobs that somebody watches, in one question for all of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from jobstate.records import Job
+from jobstate.store import Operation, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A job that is no longer as it was known; None: it is gone.
+
+    `owner` is the one of the watched owners whose it is, as it was named in the question.
+    """
+
+    job_id: UUID
+    job: Job | None
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has changed, in the order in which it did, and the time to ask from the next time."""
+
+    at: datetime
+    found: list[Change]
+
+
+def changes(
+    known: Mapping[UUID, datetime],
+    owners: Sequence[str],
+    since: datetime | None,
+    overlap: float,
+) -> Operation[Changes]:
+    """Read what has changed.
+
+    Args:
+        known: The watched jobs, each with its `updated_at` as it is known.
+        owners: Who is watched for their other jobs: those that are processing, and those that were
+            created or have landed since.
+        since: The time of the answer before; None: now.
+        overlap: How much further back to look, in seconds: what was committed late has an
+            earlier time.
+    """
+    params = {
+        "ids": list(known),
+        "versions": list(known.values()),
+        "owners": list(owners),
+        "since": since,
+        "overlap": overlap,
+    }
+
+    def read(rows: list[Row]) -> Changes:
+        found = [
+            Change(
+                job_id,
+                None if columns[0] is None else Job.from_row(tuple(columns)),
+                None if owner is None else owners[owner - 1],
+            )
+            for _, job_id, owner, *columns in rows
+            if job_id is not None
+        ]
+        return Changes(rows[0][0].astimezone(UTC), found)
+
+    return Operation("changes", params, read)

@@ -14,10 +14,10 @@ COPY workers workers
 ENV JOBSTATE_DEMO_INPUT=/srv/inputs JOBSTATE_DEMO_OUTPUT=/srv/outputs
 
 FROM base AS flower
-RUN pip install --no-cache-dir --constraint constraints.txt "flower>=2,<3"
+RUN pip install --no-cache-dir --constraint constraints.txt ".[flower]"
 USER 10001
 EXPOSE 5555
-CMD ["celery", "--app", "workers.app", "flower"]
+CMD ["celery", "--app", "workers.app", "flower", "--conf=workers/flowerconfig.py"]
 
 # The last target is what a plain `docker build .` makes.
 FROM base AS worker

@@ -18,12 +18,13 @@ from psycopg import sql
 from jobstate import AsyncJobService, Job, JobService, JobStatus, Settings
 from jobstate.embedded import Postgres, Redis
 from jobstate.store.migrations import apply
-from tests import rabbitmq
+from tests import browser, rabbitmq
 from tests.faults import clocks, pgbouncer
 
 PROGRAMS = {
     "faults/test_clocks.py": clocks.LIBRARY,
     "faults/test_pgbouncer.py": pgbouncer.PROGRAM,
+    "flower/test_page.py": browser.PROGRAM,
 }
 """What no wheel has, and the tests that need it."""
 

@@ -64,6 +64,5 @@ worker_soft_shutdown_timeout = 10
 # a number of tasks, which would also replace children in good health.
 worker_max_memory_per_child = 400_000
 
-# Events cost a third of the throughput. Where Flower watches, start the worker with
-# --task-events, as docker-compose.yml does.
+# Events cost a third of the throughput. Flower turns them on where it watches.
 worker_send_task_events = False

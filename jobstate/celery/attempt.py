@@ -11,6 +11,7 @@ from celery.exceptions import Ignore
 from jobstate import attempts, sweeping
 from jobstate.attempts import Hold, Landing
 from jobstate.celery import outcome
+from jobstate.celery.announce import LANDED
 from jobstate.celery.fence import Fence, Grip
 from jobstate.celery.publish import Message
 from jobstate.celery.reports import Reports
@@ -147,7 +148,9 @@ class Attempt:
         done = done or (self.fence.doubts > 0 and landing.is_of(job, self.hold))
         self.fence.grip = Grip.LANDED if done else Grip.LOST
         self.job = job
-        if not done:
+        if done:
+            self.runtime.announce(LANDED, job, self.hold)
+        else:
             logger.warning(
                 "Attempt %s came too late to land job %s as %s: it is %s, at attempt %s.",
                 self.hold.attempt,

@@ -37,6 +37,9 @@ from jobstate.waiting import backoff
 
 logger = logging.getLogger("jobstate")
 
+_WATCHING = 1.0
+"""How often it is looked whether task events are on, in seconds."""
+
 _PATIENCE_AT_END = 10.0
 """How long the end of a worker waits for what was handed over last, in seconds."""
 
@@ -75,6 +78,7 @@ class Keeper:
         self._runtime.keeper = self
         # Before the pool forks, which may be long before there is a lease.
         self._runtime.seat.main_pid = os.getpid()
+        self._runtime.seat.hostname = self._hostname
         for thread in self._threads:
             thread.start()
 
@@ -142,6 +146,7 @@ class Keeper:
             (self._sweeper.sweep, self._settings.sweep_interval),
             (self._end_runs, self._settings.sweep_interval),
             (self._tell_what_waits, self._settings.sweep_interval),
+            (self._tell_who_watches, _WATCHING),
         ]
         due_at = [0.0 for _ in duties]
         while not self._ending.is_set():
@@ -247,6 +252,16 @@ class Keeper:
         }
         if waiting:
             self._store.run(sweeping.delivered(waiting))
+
+    def _tell_who_watches(self) -> None:
+        """Have the pool know whether task events are on, which a monitor turns on from afar."""
+        consumer = getattr(self._worker, "consumer", None)
+        dispatcher = getattr(consumer, "event_dispatcher", None)
+        self._runtime.seat.watched = (
+            dispatcher is not None
+            and dispatcher.enabled
+            and (not dispatcher.groups or "task" in dispatcher.groups)
+        )
 
 
 class _KeeperFiles:

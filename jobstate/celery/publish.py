@@ -181,7 +181,7 @@ def send(app: Celery, job_id: UUID, call: Callable[..., object], timeout: float)
         InvalidValueError: No broker would ever take it.
     """
     try:
-        with _producer(app, timeout) as producer:
+        with bounded_producer(app, timeout) as producer:
             call(producer=producer)
     except SoftTimeLimitExceeded:
         raise  # It is meant for the body that publishes here.
@@ -220,7 +220,8 @@ def bounded_connection(app: Celery, timeout: float) -> Connection:
 
 
 @contextmanager
-def _producer(app: Celery, timeout: float) -> Iterator[Any]:
+def bounded_producer(app: Celery, timeout: float) -> Iterator[Any]:
+    """Lend a producer whose connection gives up in time."""
     connection = bounded_connection(app, timeout)
     with producers[connection].acquire(block=True, timeout=timeout) as producer:
         yield producer

@@ -10,6 +10,7 @@ from weakref import WeakSet
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from jobstate import reporting
+from jobstate.celery.announce import PROGRESS
 from jobstate.celery.fence import Fence, Grip
 from jobstate.celery.flusher import flusher
 from jobstate.errors import (
@@ -118,6 +119,7 @@ class Reports:
     def _write_progress(self, report: Report) -> bool:
         try:
             self._fence.heed(self._fence.run(reporting.report_progress(self._fence.hold, report)))
+            self._fence.runtime.announce(PROGRESS, self._job, self._fence.hold, report)
         except LeaseLost:
             pass  # The body's next call raises it, whichever thread this is.
         except JobStateError as error:

@@ -12,6 +12,8 @@ from celery import Celery
 
 from jobstate import attempts, sweeping
 from jobstate.aio import AsyncJobService
+from jobstate.attempts import Hold
+from jobstate.celery.announce import Announcer
 from jobstate.celery.beacon import BrokerBeacon
 from jobstate.celery.bench import Bench
 from jobstate.celery.circuit import Circuit
@@ -20,6 +22,7 @@ from jobstate.celery.publish import BrokerDownError, Message, send
 from jobstate.celery.seat import Seat
 from jobstate.creation import When
 from jobstate.errors import ConfigurationError, InvalidValueError, JobStateError
+from jobstate.progress import Report
 from jobstate.records import Job
 from jobstate.service import JobService
 from jobstate.settings import Settings
@@ -57,6 +60,7 @@ class Runtime:
         )
         self.seat = Seat()
         self.bench = Bench()
+        self._announcer = Announcer(app, settings.publish_timeout)
         self.keeper: Keeping | None = None
         self._circuit = Circuit()
 
@@ -88,6 +92,11 @@ class Runtime:
             return False
         call = message.call(self.app, job_id, ticket, eta=eta, expires=expires)
         return self._publish(job_id, ticket, call)
+
+    def announce(self, subject: str, job: Job, hold: Hold, report: Report | None = None) -> None:
+        """Have monitors know how a job is that this worker holds, where one watches."""
+        if self.seat.watched and self.seat.worker_id == hold.worker_id:
+            self._announcer.announce(subject, job, self.seat.hostname, report)
 
     def _publish_canvas(self, job_id: UUID, ticket: int, stored: str) -> bool:
         canvas = restored(self.app, stored)

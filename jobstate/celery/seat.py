@@ -1,4 +1,4 @@
-"""Under which name this worker takes jobs: shared between its main process and its pool."""
+"""What a worker's main process tells its pool: under which name to take jobs, who watches."""
 
 import mmap
 import os
@@ -15,9 +15,11 @@ class Seat:
     """
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 1 + 2 * len(_NOBODY))
+        self._memory = mmap.mmap(-1, 2 + 2 * len(_NOBODY))
         self.main_pid: int | None = None
         """The worker's main process; None while this process is no part of a worker."""
+        self.hostname = ""
+        """The worker's name, as Celery's events have it."""
 
     @property
     def worker_id(self) -> UUID | None:
@@ -32,6 +34,15 @@ class Seat:
         start = 1 + len(_NOBODY) * other
         self._memory[start : start + len(_NOBODY)] = worker_id.bytes if worker_id else _NOBODY
         self._memory[0] = other
+
+    @property
+    def watched(self) -> bool:
+        """Whether the worker sends task events: somebody watches it, or its user wants them."""
+        return bool(self._memory[-1])
+
+    @watched.setter
+    def watched(self, watched: bool) -> None:
+        self._memory[-1] = watched
 
     @property
     def in_pool_process(self) -> bool:

@@ -15,6 +15,7 @@ from celery.result import AsyncResult
 
 from jobstate.attempts import Policy
 from jobstate.celery import delegation
+from jobstate.celery.announce import PROGRESS
 from jobstate.celery.attempt import Attempt, current_attempt
 from jobstate.celery.body import run_body
 from jobstate.celery.current import CurrentJob, current_job
@@ -143,6 +144,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         if attempt.grip is Grip.LANDED:
             value = _as_landed(attempt.job)
         else:
+            runtime.announce(PROGRESS, attempt.job, attempt.hold)
             if self.job_logs:
                 listen()
                 attempt.reports.keep_logs()

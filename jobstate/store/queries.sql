@@ -1477,3 +1477,66 @@ where status = 'queued'
     )
 group by queue
 order by queue;
+
+-- fragment: summary
+-- What a monitor shows of a job, in the order of monitoring.Summary: all but large values.
+    select
+        jobs.id, jobs.task_name, jobs.job_type, cast(jobs.user_id as text), jobs.queue,
+        jobs.status, jobs.worker_id is not null, jobs.progress, jobs.progress_message,
+        jobs.attempt, jobs.retries, left(cast(jobs.parameters as text), 1000),
+        left(cast(jobs.result as text), 1000), jobs.error_code, left(jobs.error_message, 1000),
+        left(jobs.error_detail ->> 'traceback', 10000), jobs.parent_id, jobs.created_at,
+        jobs.attempt_started_at, jobs.completed_at, jobs.updated_at, workers.hostname
+    from chosen
+    join {schema}.jobs on jobs.id = chosen.id
+    left join lateral (
+        select worker_id from {schema}.job_events
+        where job_events.job_id = jobs.id and job_events.worker_id is not null
+        order by job_events.id desc
+        limit 1
+    ) as seen on true
+    left join {schema}.workers on workers.id = coalesce(jobs.worker_id, seen.worker_id)
+    order by jobs.updated_at
+
+-- name: newest_jobs
+-- Summarise the jobs that run, that wait, and that have landed last, each up to a limit.
+with chosen as (
+    (
+        select id from {schema}.jobs where worker_id is not null
+        limit cast(:limit as integer)
+    )
+    union all
+    (
+        select id from {schema}.jobs
+        where (completed_at is null or followups_pending)
+            and completed_at is null and worker_id is null
+        order by next_check_at
+        limit cast(:limit as integer)
+    )
+    union all
+    (
+        select id from {schema}.jobs where completed_at is not null
+        order by completed_at desc
+        limit cast(:limit as integer)
+    )
+)
+{summary};
+
+-- name: changed_jobs
+-- Summarise these jobs, those that run, and those that have landed since, the first ones first.
+with chosen as (
+    select unnest(cast(:ids as uuid[])) as id
+    union
+    (
+        select id from {schema}.jobs where worker_id is not null
+        limit cast(:limit as integer)
+    )
+    union
+    (
+        select id from {schema}.jobs
+        where completed_at > coalesce(cast(:since as timestamptz), '-infinity')
+        order by completed_at
+        limit cast(:limit as integer)
+    )
+)
+{summary};

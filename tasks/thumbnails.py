@@ -1,6 +1,7 @@
 """Makes thumbnails of a folder of images."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -13,6 +14,8 @@ from workers.app import app
 SIZES = {"large": 1280, "medium": 480, "small": 160}  # each is made from the one before
 FORMATS = ("JPEG", "PNG", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PREVIEW = 24  # pictures on the contact sheet
+COLUMNS, TILE = 6, 160
 MAX_PIXELS = 50_000_000  # a few hundred MB of memory, once unpacked
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
 
@@ -21,18 +24,22 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
 def make_thumbnails(self: jobstate.JobTask, folder: str) -> dict[str, int]:
     """Packs thumbnails of each image in a folder, in three sizes, into one zip: the asset "zip".
 
+    The first ones are shown on a contact sheet: the asset "preview".
+
     A broken image is recorded against that image, and the job lands partial. May run again: each
     attempt has a file of its own.
     """
     images = images_in(files.input_folder(folder))
-    done = 0
+    done, shown = 0, []
     with files.scratch() as scratch:
         path = scratch / "thumbnails.zip"
         with ZipFile(path, "w") as archive:
             for image in self.job.track(images, len(images), message="Drawing thumbnails"):
                 with self.job.item(image.name):
-                    for name, content in thumbnails(image).items():
+                    made = thumbnails(image)
+                    for name, content in made.items():
                         archive.writestr(name, content)
+                    shown += [made[f"small/{image.name}"]][: PREVIEW - done]
                     done += 1
         if not done:
             raise jobstate.JobFailed(
@@ -41,6 +48,7 @@ def make_thumbnails(self: jobstate.JobTask, folder: str) -> dict[str, int]:
                 code="no_readable_image",
             )
         self.job.save_asset("zip", path, content_type="application/zip")
+    self.job.save_asset("preview", contact_sheet(shown), name="preview.jpg")
     return {"images": done}
 
 
@@ -70,6 +78,20 @@ def thumbnails(path: Path) -> dict[str, bytes]:
         image.save(content, image_format)
         made[f"{size}/{path.name}"] = content.getvalue()
     return made
+
+
+def contact_sheet(pictures: Sequence[bytes]) -> bytes:
+    """Returns small pictures side by side, in rows, as one JPEG."""
+    columns = min(len(pictures), COLUMNS)
+    rows = -(-len(pictures) // COLUMNS)
+    sheet = Image.new("RGB", (columns * TILE, rows * TILE), "white")
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, COLUMNS)
+        tile = ImageOps.fit(Image.open(io.BytesIO(picture)).convert("RGB"), (TILE - 4, TILE - 4))
+        sheet.paste(tile, (column * TILE + 2, row * TILE + 2))
+    content = io.BytesIO()
+    sheet.save(content, "JPEG", quality=85)
+    return content.getvalue()
 
 
 def read(path: Path) -> tuple[Image.Image, str]:

@@ -103,8 +103,8 @@ def test_the_files_of_the_jobs_stay(performance: Performance) -> None:
     found = re.search(r"\.demo/output/OWNER/JOB/ATTEMPT/  \((\d+) files", line)
     assert found
     files = list((performance.directory / ".demo" / "output").glob("*/*/1/*"))
-    assert len(files) == int(found[1]) == 13
-    assert {path.suffix for path in files} == {".csv", ".md", ".png", ".zip"}
+    assert len(files) == int(found[1]) == 15
+    assert {path.suffix for path in files} == {".csv", ".jpg", ".md", ".png", ".zip"}
     assert {path.parts[-4] for path in files} == {"ada", "grace"}
     assert "tasks.exports.export_orders" in (
         performance.directory / ".demo" / "worker.log"

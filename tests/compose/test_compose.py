@@ -1,6 +1,7 @@
 """What the schema of a compose file does not check."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ ONE_SHOT = {needed for _, needed, how in DEPENDENCIES if how == "service_complet
 
 
 def test_the_services_are_those_that_the_example_needs() -> None:
-    assert {"postgres", "redis", "migrate", "worker", "flower"} <= set(SERVICES)
+    assert {"postgres", "redis", "migrate", "worker", "web", "flower"} <= set(SERVICES)
 
 
 @pytest.mark.parametrize(("name", "needed", "how"), DEPENDENCIES)
@@ -67,11 +68,26 @@ def test_workers_can_be_scaled() -> None:
     assert not {"container_name", "ports", "hostname"} & set(SERVICES["worker"])
 
 
-@pytest.mark.parametrize("name", ["migrate", "worker"])
+@pytest.mark.parametrize("name", ["migrate", "worker", "web"])
 def test_a_service_that_keeps_jobs_knows_the_database_and_the_broker(name: str) -> None:
     environment = SERVICES[name]["environment"]
     assert environment["JOBSTATE_DATABASE_URL"].startswith("postgresql+psycopg://")
     assert environment["JOBSTATE_BROKER_URL"].startswith("redis://")
+
+
+@pytest.mark.parametrize("name", ["flower", "web"])
+def test_what_asks_nobody_who_they_are_is_for_this_machine_alone(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+
+
+def test_the_web_app_and_the_workers_share_their_files() -> None:
+    assert SERVICES["web"]["volumes"] == SERVICES["worker"]["volumes"]
+
+
+def test_the_image_of_the_web_app_has_what_the_example_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    stage = (ROOT / "Dockerfile").read_text()
+    assert all(f'"{needed}"' in stage for needed in project["dependency-groups"]["example"])
 
 
 def test_keys_that_older_tools_refuse_are_absent() -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import jobstate
-from tasks.thumbnails import SIZES, images_in, read, thumbnails
+from tasks.thumbnails import PREVIEW, SIZES, contact_sheet, images_in, read, thumbnails
 
 
 def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (1600, 800)) -> Path:
@@ -89,3 +89,14 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(jobstate.JobFailed, match="There are no images in") as failed:
         images_in(tmp_path)
     assert failed.value.code == "no_images"
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, (160, 160)), (6, (960, 160)), (7, (960, 320))])
+def test_a_contact_sheet_has_rows_of_six(tmp_path: Path, count: int, size: tuple[int, int]) -> None:
+    small = picture(tmp_path / "a.png", "RGBA", (30, 40)).read_bytes()
+    sheet = opened(contact_sheet([small] * count))
+    assert (sheet.format, sheet.size) == ("JPEG", size)
+
+
+def test_a_contact_sheet_has_at_most_four_rows() -> None:
+    assert PREVIEW == 4 * 6

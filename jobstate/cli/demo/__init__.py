@@ -7,8 +7,11 @@ from jobstate.cli.target import Target
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C.")
+@click.option(
+    "--web", is_flag=True, help="Start the example web app, too: jobs in a browser, until Ctrl-C."
+)
 @click.pass_obj
-def demo(target: Target, *, keep: bool) -> None:
+def demo(target: Target, *, keep: bool, web: bool) -> None:
     """Run a dozen real jobs and watch them land.
 
     Starts a Postgres and a Redis out of Python wheels and a Celery worker, for as long as it
@@ -19,4 +22,4 @@ def demo(target: Target, *, keep: bool) -> None:
     # The servers are an extra, and do not exist on Windows: the other commands do without them.
     from jobstate.cli.demo.run import run  # noqa: PLC0415
 
-    run(keep=keep)
+    run(keep=keep, web=web)

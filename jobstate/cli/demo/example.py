@@ -13,6 +13,7 @@ from jobstate.cli.demo import plan
 from jobstate.cli.demo.plan import DemoFailed
 
 APP = "workers.app"
+WEB = ("fastapi", "jinja2", "python_multipart", "uvicorn")
 
 # Celery takes these from the environment past its configuration, and libpq its own past the URL:
 # the demo must not end up at somebody's real servers.
@@ -20,7 +21,7 @@ _FOREIGN_PREFIXES = ("CELERY_", "PG")
 _FOREIGN = frozenset({"BROKER_URL", "RESULT_BACKEND", "LOADER", "CONFIG_MODULE"})
 
 
-def check_installed() -> None:
+def check_installed(*, with_web: bool) -> None:
     """Make sure that the example and what it needs can be imported.
 
     Raises:
@@ -28,7 +29,8 @@ def check_installed() -> None:
     """
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
-    if not (_is_there("tasks", "samples") and _is_there("workers", "app")):
+    needed = [("tasks", "samples"), ("workers", "app"), *([("web", "app")] if with_web else [])]
+    if not all(_is_there(*each) for each in needed):
         raise DemoFailed(
             "The demo runs the example tasks of jobstate's repository, and this directory has no "
             "such tasks/ and workers/. Clone the repository and run: make demo"
@@ -37,6 +39,11 @@ def check_installed() -> None:
         raise DemoFailed(
             "Pillow is not installed: the demo draws pictures with it. "
             "Install it with: pip install pillow"
+        )
+    if with_web and not all(map(_is_there, WEB)):
+        raise DemoFailed(
+            f"{', '.join(WEB)} are not all installed: the web app needs them. "
+            'Install them with: pip install "jobstate[fastapi,page]" python-multipart uvicorn'
         )
 
 

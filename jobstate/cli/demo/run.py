@@ -20,19 +20,19 @@ PAUSE = 0.2
 """The time between two looks at the jobs, in seconds."""
 
 
-def run(*, keep: bool) -> None:
+def run(*, keep: bool, web: bool) -> None:
     """Run the whole demo; nothing that it started goes on afterwards.
 
     Raises:
         DemoFailed: Something is missing, or not every job landed as planned.
         KeyboardInterrupt: It was asked to end.
     """
-    example.check_installed()
+    example.check_installed(with_web=web)
     requests = Requests()
     with requests.noted():
         try:
-            with stage(requests) as ready:
-                _perform(ready, requests, keep=keep)
+            with stage(requests, with_web=web) as ready:
+                _perform(ready, requests, keep=keep or web)
         except EmbeddedError as error:
             # Its message may go on with the last lines of a log.
             raise DemoFailed(str(error)) from error
@@ -41,6 +41,8 @@ def run(*, keep: bool) -> None:
 
 def _perform(stage: Stage, requests: Requests, *, keep: bool) -> None:
     requests.heed()
+    if stage.web is not None:
+        stage.clock.tell(f"Open {stage.web.url} to watch, and to start jobs of your own")
     owners = sorted({planned.owner for planned in plan.PLAN})
     stage.clock.tell(f"Enqueueing {len(plan.PLAN)} jobs of {' and '.join(owners)}")
     seen = _watch(stage, requests, plan.enqueue(stage.jobs))
@@ -72,7 +74,7 @@ def _watch(stage: Stage, requests: Requests, seen: Sequence[Seen]) -> Sequence[S
     )
     raise DemoFailed(
         f"Not landed within {PATIENCE:.0f} s: {late}. "
-        f"The worker's log {stage.log} ends with:\n{stage.worker.last_words}"
+        f"The worker's log {stage.worker.log} ends with:\n{stage.worker.last_words}"
     )
 
 

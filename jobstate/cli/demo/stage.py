@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,9 @@ from jobstate.celery import JobState
 from jobstate.cli.demo import example, plan
 from jobstate.cli.demo.ending import Requests
 from jobstate.cli.demo.plan import DemoFailed
-from jobstate.cli.demo.worker import PROCESSES, Worker
+from jobstate.cli.demo.program import DemoProgram
+from jobstate.cli.demo.web import Web
+from jobstate.cli.demo.worker import PROCESSES, start_worker
 from jobstate.embedded import Postgres, Redis
 from jobstate.settings import Settings
 from jobstate.store.migrations import apply
@@ -45,10 +47,10 @@ class Stage:
     clock: Clock
     postgres: Postgres
     redis: Redis
-    worker: Worker
+    worker: DemoProgram
+    web: Web | None
     jobs: JobState
     outputs: Path
-    log: Path
 
     def check(self) -> None:
         """Make sure that all of it still runs.
@@ -56,11 +58,12 @@ class Stage:
         Raises:
             DemoFailed: Something ended.
         """
-        if not self.worker.running:
-            raise DemoFailed(
-                "The worker ended: nobody asked it to. "
-                f"Its log {self.log} ends with:\n{self.worker.last_words}"
-            )
+        for program in filter(None, (self.worker, self.web)):
+            if not program.running:
+                raise DemoFailed(
+                    f"{program.title} ended: nobody asked it to. "
+                    f"Its log {program.log} ends with:\n{program.last_words}"
+                )
         for server in (self.postgres, self.redis):
             if not server.running:
                 raise DemoFailed(
@@ -70,7 +73,7 @@ class Stage:
 
 
 @contextmanager
-def stage(requests: Requests) -> Iterator[Stage]:
+def stage(requests: Requests, *, with_web: bool) -> Iterator[Stage]:
     """Set the stage, and take all that runs down again at the end.
 
     Raises:
@@ -80,9 +83,9 @@ def stage(requests: Requests) -> Iterator[Stage]:
     """
     clock = Clock()
     home = Path.cwd() / ".demo"
-    log = home / "worker.log"
+    log, web_log = home / "worker.log", home / "web.log"
     outputs = Path(os.environ.get("JOBSTATE_DEMO_OUTPUT") or home / "output").absolute()
-    with _prepare(home, outputs, log) as lock, ExitStack() as stack:
+    with _prepare(home, outputs, (log, web_log)) as lock, ExitStack() as stack:
         try:
             clock.tell("Starting Postgres and Redis, out of Python wheels")
             scratch = Path(stack.enter_context(TemporaryDirectory(prefix="jobstate-demo-")))
@@ -96,7 +99,7 @@ def stage(requests: Requests) -> Iterator[Stage]:
 
             requests.heed()
             clock.tell(f"Starting a Celery worker with {PROCESSES} processes")
-            worker = Worker(log, lock.fileno(), scratch)
+            worker = start_worker(log, lock.fileno(), scratch)
             stack.callback(worker.stop)
 
             clock.tell(f"Making input: {plan.INPUT}")
@@ -104,14 +107,20 @@ def stage(requests: Requests) -> Iterator[Stage]:
                 requests.heed()
             jobs = example.load_jobs()
             stack.callback(jobs.service.close)
-            yield Stage(clock, postgres, redis, worker, jobs, outputs, log)
+            web = None
+            if with_web:
+                clock.tell("Starting the web app")
+                web = Web(web_log, lock.fileno(), scratch)
+                stack.callback(web.stop)
+                web.wait(requests.heed)
+            yield Stage(clock, postgres, redis, worker, web, jobs, outputs)
         finally:
             # Nobody may be there to read it, and the end must not fail for that.
             with suppress(OSError):
                 clock.tell("Stopping the worker and the servers")
 
 
-def _prepare(home: Path, outputs: Path, log: Path) -> BinaryIO:
+def _prepare(home: Path, outputs: Path, logs: Sequence[Path]) -> BinaryIO:
     """Make the folders, and return the lock of `home`: only one demo runs there."""
     try:
         for folder in (home, outputs):
@@ -119,7 +128,8 @@ def _prepare(home: Path, outputs: Path, log: Path) -> BinaryIO:
         lock = (home / "lock").open("wb")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            log.write_bytes(b"")
+            for log in logs:
+                log.write_bytes(b"")
         except BaseException:
             lock.close()
             raise

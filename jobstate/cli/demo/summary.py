@@ -38,7 +38,7 @@ def print_summary(seen: Sequence[Seen], stage: Stage) -> None:
                 f"{one.planned.title} ({one.job.id}) is {one.job.status}, not {one.planned.lands}"
                 for one in astray
             )
-            + f". See the worker's log: {stage.log}"
+            + f". See the worker's log: {stage.worker.log}"
         )
     click.echo("That is on purpose: a broken picture, bad rows, a month without orders.")
     assets = [
@@ -49,7 +49,7 @@ def print_summary(seen: Sequence[Seen], stage: Stage) -> None:
     total = size(sum(asset.file_size for asset in assets))
     click.echo()
     click.echo(f"Files  {_near(stage.outputs)}/OWNER/JOB/ATTEMPT/  ({len(assets)} files, {total})")
-    click.echo(f"Log    {_near(stage.log)}")
+    click.echo(f"Log    {_near(stage.worker.log)}")
 
 
 def print_further(seen: Sequence[Seen], stage: Stage, *, keep: bool) -> None:
@@ -58,10 +58,13 @@ def print_further(seen: Sequence[Seen], stage: Stage, *, keep: bool) -> None:
     click.echo()
     if not keep:
         click.echo("To look at the jobs yourself, leave everything running:")
-        click.echo(f"  {program} demo --keep")
+        click.echo(f"  {program} demo --keep, or demo --web for a page in your browser")
         click.echo(f"and use what it prints: {program} list, {program} show ID")
         return
     partial = next(one.job for one in seen if one.job.status is JobStatus.PARTIAL)
+    if stage.web is not None:
+        click.echo(f"Page   {stage.web.url}")
+        click.echo()
     click.echo("Everything runs until Ctrl-C. In another terminal:")
     for command in (
         f"export JOBSTATE_DATABASE_URL={stage.postgres.url}",

@@ -11,7 +11,9 @@ from jobstate.errors import (
     InvalidStateTransitionError,
     InvalidValueError,
     JobCancelled,
+    JobCompleted,
     JobFailed,
+    JobLocked,
     JobNotFound,
     JobStateError,
     LeaseLost,
@@ -22,6 +24,7 @@ from jobstate.errors import (
     StorageUnavailable,
     StoreRefused,
     StoreUnavailable,
+    TransactionOpen,
 )
 from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Partial, Stats
 from jobstate.service import JobService
@@ -47,9 +50,11 @@ __all__ = [
     "ItemStatus",
     "Job",
     "JobCancelled",
+    "JobCompleted",
     "JobEvent",
     "JobFailed",
     "JobItem",
+    "JobLocked",
     "JobLog",
     "JobNotFound",
     "JobService",
@@ -69,6 +74,7 @@ __all__ = [
     "StorageUnavailable",
     "StoreRefused",
     "StoreUnavailable",
+    "TransactionOpen",
     "current_job",
     "install",
     "is_terminal_state",

@@ -4,6 +4,7 @@ Every write names the attempt that makes it; the database refuses one that no lo
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -173,6 +174,22 @@ def note(job_id: UUID, event: str, attempt: int) -> Operation[None]:
 def clear_followups(job_id: UUID) -> Operation[None]:
     """Forget what a landed job had still to dispatch."""
     return Operation("clear_followups", {"id": job_id}, nothing)
+
+
+def join(hold: Hold) -> Operation[str | None]:
+    """Lock the held job in the caller's transaction, and name that. None: it is held no more."""
+    return Operation("join", hold.params(), first_value)
+
+
+def bound_idleness(seconds: float) -> Operation[None]:
+    """Have the server end the caller's transaction if its client falls silent for so long."""
+    return Operation("bound_idleness", {"timeout": math.ceil(seconds * 1000)}, nothing)
+
+
+def claim_followups(hold: Hold, publish_grace: float) -> Operation[tuple[bool, Job]]:
+    """Leave it to the attempt to dispatch what follows. Refused: the job as it is."""
+    params = {**hold.params(), "publish_grace": publish_grace}
+    return Operation("claim_followups", params, read_answer(hold.job_id))
 
 
 def note_published(job_id: UUID, ticket: int, look_again: float) -> Operation[None]:

@@ -98,6 +98,29 @@ class LeaseLost(JobStateError):  # noqa: N818 - a name of the public API
         )
 
 
+class JobCompleted(JobStateError):  # noqa: N818 - the same form as JobCancelled
+    """The body has completed its job by `complete_in`; nothing more is recorded of it."""
+
+    def __init__(self, job_id: UUID) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"Job {job_id} was completed by complete_in(): nothing more is recorded of it. "
+            "Do this before, or pass connection= to add_asset()."
+        )
+
+
+class TransactionOpen(JobStateError):  # noqa: N818 - the same form as JobCancelled
+    """A transaction of the body's own, in which its job was written, has not ended."""
+
+    def __init__(self, job_id: UUID) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"Job {job_id} was written in a transaction of its body's own, which is still open: it "
+            "must end before the body does, and before anything else is written of the job. "
+            "Commit it first, or roll it back."
+        )
+
+
 class JobCancelled(JobStateError):  # noqa: N818 - a name of the public API
     """Somebody asked for this job to be cancelled."""
 
@@ -136,6 +159,17 @@ class StoreRefused(StoreUnavailable):
 
     Like an outage it may pass, but it may concern one job alone.
     """
+
+
+class JobLocked(StoreUnavailable):
+    """Another transaction has the job locked just now; nothing was written, nor waited for."""
+
+    def __init__(self, job_id: UUID) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"Job {job_id} is locked: another transaction is about to change it. "
+            "Nothing was written. Try again."
+        )
 
 
 class AssetNotFound(JobStateError):  # noqa: N818 - the same form as JobNotFound

@@ -187,6 +187,17 @@ class ItemLedger:
             self._have_it_written()
             raise
 
+    def take_out(self) -> dict[str, Outcome]:
+        """Return the outcomes that were not written yet, for somebody else to write."""
+        with self._lock:
+            taken, self._unwritten = self._unwritten, {}
+            return taken
+
+    def put_back(self, taken: Mapping[str, Outcome]) -> None:
+        """Have outcomes written after all that were taken out."""
+        with self._lock:
+            self._unwritten = {**taken, **self._unwritten}
+
     def _write_all(self) -> None:
         # A write that fails may have taken long: the body is not to wait again at once.
         self._paused_until = self._due_at = time.monotonic() + max(self._interval, PAUSE)

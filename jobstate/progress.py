@@ -156,6 +156,14 @@ class Progress:
         if self._unsaid:
             self._have_it_written()
 
+    def say_again(self) -> None:
+        """Have what is just being written written once more, after an interval."""
+        self._unsaid = True
+
+    def go_on(self) -> None:
+        """Undo `stop`."""
+        self._closed = False
+
     def stop(self) -> None:
         """Write no more from now on: nothing is `pending` again, so that the body can be told."""
         self._closed = True

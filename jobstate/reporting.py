@@ -1,11 +1,12 @@
 """What a running attempt asks the store: its reports, items, logs and files, each write fenced."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from jobstate.assets import Content, NewAsset
 from jobstate.attempts import Hold, first_value, nothing
+from jobstate.errors import JobLocked
 from jobstate.items import ItemKeys, Outcome
 from jobstate.logs import Line
 from jobstate.operations import asset_params
@@ -15,8 +16,11 @@ from jobstate.store import Operation, Row
 
 
 def report_progress(hold: Hold, report: Report) -> Operation[bool | None]:
-    """Write progress. True: the job is to be cancelled. None: it is held no more."""
-    return Operation("report_progress", {**hold.params(), **report.params()}, first_value)
+    """Write progress. True: the job is to be cancelled. None: it is held no more.
+
+    This and the writes of items and logs wait for nobody: they raise `JobLocked` instead.
+    """
+    return Operation("report_progress", {**hold.params(), **report.params()}, _told(hold))
 
 
 def record_items(hold: Hold, batch: Mapping[str, Outcome]) -> Operation[bool | None]:
@@ -28,7 +32,7 @@ def record_items(hold: Hold, batch: Mapping[str, Outcome]) -> Operation[bool | N
         "labels": [outcome.label for outcome in batch.values()],
         "messages": [outcome.message for outcome in batch.values()],
     }
-    return Operation("record_items", params, first_value)
+    return Operation("record_items", params, _told(hold))
 
 
 def write_logs(hold: Hold, batch: Sequence[Line]) -> Operation[bool | None]:
@@ -41,7 +45,7 @@ def write_logs(hold: Hold, batch: Sequence[Line]) -> Operation[bool | None]:
         "loggers": [line.logger for line in batch],
         "messages": [line.message for line in batch],
     }
-    return Operation("write_logs", params, first_value)
+    return Operation("write_logs", params, _told(hold))
 
 
 def only_items(job_id: UUID) -> Operation[ItemKeys | None]:
@@ -75,12 +79,13 @@ def add_asset(
     *,
     content_type: str | None,
     sha256: str | None,
+    landed_in: str | None = None,
 ) -> Operation[Asset | None]:
-    """Link a file to the held job. None: it is held no more."""
+    """Link a file to the job that is held, or was landed in this transaction. None: it is not."""
     described = asset_params(asset_type, url, storage_path, file_size, content_type, sha256)
     return Operation(
         "add_asset",
-        {**hold.params(), **described},
+        {**hold.params(), **described, "landed_in": landed_in},
         lambda rows: Asset.from_row(rows[0]) if rows else None,
     )
 
@@ -113,3 +118,13 @@ def finish_asset(hold: Hold, new: NewAsset, content: Content) -> Operation[Asset
 def drop_asset(asset_id: UUID) -> Operation[None]:
     """Forget a file that was not stored, or is gone again."""
     return Operation("drop_asset", {"asset_id": asset_id}, nothing)
+
+
+def _told(hold: Hold) -> Callable[[list[Row]], bool | None]:
+    def read(rows: list[Row]) -> bool | None:
+        if rows and rows[0][0] is None:
+            raise JobLocked(hold.job_id)
+        told: bool | None = first_value(rows)
+        return told
+
+    return read

@@ -13,6 +13,7 @@ from jobstate.attempts import Hold, Landing
 from jobstate.celery import outcome
 from jobstate.celery.announce import LANDED
 from jobstate.celery.fence import Fence, Grip
+from jobstate.celery.joining import Joining
 from jobstate.celery.publish import Message
 from jobstate.celery.reports import Reports
 from jobstate.celery.runtime import Runtime
@@ -39,6 +40,7 @@ class Attempt:
         self.hold = hold
         self.fence = Fence(runtime, hold, grip)
         self.reports = Reports(self.fence, job)
+        self.joining = Joining(self.fence, self.reports, followups=followups)
         self.ended = False
         self.runner = threading.get_ident()
         self.retry_error: BaseException | None = None
@@ -105,11 +107,18 @@ class Attempt:
     def succeed(self, value: object) -> object:
         """Land what the body returned, and return what callbacks are given.
 
+        What it has completed in a transaction of its own stays as it is.
+
         Raises:
-            Ignore: The job is no longer this attempt's: nothing is dispatched.
+            Ignore: The job is no longer this attempt's: nothing is dispatched from here.
             InvalidValueError: The result cannot be stored.
             JobFailed: Every item failed.
         """
+        if self.joining.landed is not None:
+            self.job = self.joining.landed
+            if self.joining.dispatched:
+                raise Ignore(f"What follows job {self.job.id} was dispatched already.")
+            return self.job.result
         if self.grip is not Grip.HELD:
             raise Ignore(f"Job {self.job.id} was given up by its body.")
         landing = outcome.success(value, self.reports.items.counts, self.runtime.settings)
@@ -186,7 +195,13 @@ class Attempt:
             eta: When the next attempt is to start.
             retries: How many retries there were with it.
             canvas: The tasks that take the job over, as JSON; nothing else is published for it.
+
+        Raises:
+            JobCompleted: The body has completed it.
+            TransactionOpen: The body has it locked in a transaction of its own.
         """
+        self.joining.settle()
+        self.fence.refuse_completed()
         if not self._written_out():
             return False
         self.reports.write_last_progress()

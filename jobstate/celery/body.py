@@ -1,5 +1,6 @@
 """Runs the body of an attempt, and lands the job by how it ends."""
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +9,11 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.worker import state
 
 from jobstate.celery.attempt import Attempt
-from jobstate.errors import LeaseLost
+from jobstate.errors import LeaseLost, TransactionOpen
+from jobstate.operations import about
 from jobstate.states import JobStatus
+
+logger = logging.getLogger("jobstate")
 
 
 def run_body(attempt: Attempt, body: Callable[[], Any], *, resume: bool = False) -> Any:
@@ -21,7 +25,7 @@ def run_body(attempt: Attempt, body: Callable[[], Any], *, resume: bool = False)
     """
     try:
         attempt.reports.prepare(resume=resume)
-        return attempt.succeed(body())
+        return attempt.succeed(_run(attempt, body))
     except LeaseLost as error:
         raise Ignore(str(error)) from error
     except (Ignore, Reject, Retry):
@@ -36,6 +40,35 @@ def run_body(attempt: Attempt, body: Callable[[], Any], *, resume: bool = False)
         if not _is_ended_from_outside(attempt, error):
             attempt.fail(error)
         raise
+
+
+def _run(attempt: Attempt, body: Callable[[], Any]) -> Any:
+    """Run the body, and end what it has left open in the database.
+
+    Raises:
+        TransactionOpen: It has returned before the end of a transaction with writes of its job.
+    """
+    try:
+        value = body()
+    except BaseException as error:
+        attempt.joining.roll_back()
+        if not isinstance(error, Exception) and _is_ended_from_outside(attempt, error):
+            raise
+        attempt.joining.settle()
+        if attempt.joining.landed is None:
+            raise
+        logger.warning(
+            "Job %s was completed before its body raised; it stays so.",
+            attempt.job.id,
+            exc_info=error,
+            extra=about(attempt.job),
+        )
+        return None
+    left_open = attempt.joining.roll_back()
+    attempt.joining.settle()
+    if left_open:
+        raise TransactionOpen(attempt.job.id)
+    return value
 
 
 def _land_failure(attempt: Attempt, error: Exception) -> None:

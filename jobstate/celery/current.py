@@ -15,6 +15,7 @@ from jobstate.errors import LeaseLost
 from jobstate.items import ItemCounts, Key
 from jobstate.progress import MOST
 from jobstate.records import Asset
+from jobstate.store import async_driver_connection, driver_connection
 
 T = TypeVar("T")
 
@@ -182,29 +183,48 @@ class CurrentJob:
         file_size: int,
         content_type: str | None = None,
         sha256: str | None = None,
+        connection: object = None,
     ) -> Asset:
         """Link a file that the task has stored itself. `file_size` is in bytes.
 
+        Args:
+            asset_type: What it is to the application, such as ``"csv"``.
+            url: Where its owner finds it.
+            storage_path: Where the application finds it.
+            file_size: Its size in bytes.
+            content_type: Its media type.
+            sha256: Its SHA-256 in hexadecimal.
+            connection: Links it in the transaction of this connection; see `complete_in`. Until
+                that ends, nothing else is written of the job, not even progress.
+
         Raises:
             InvalidValueError: A value cannot be stored.
+            JobCompleted: The job was completed in another transaction.
             LeaseLost: The job was taken away; nothing was linked.
             StoreUnavailable: The database cannot be reached.
+            TransactionOpen: The job was written in another transaction, which is still open.
         """
-        hold = self._attempt.hold
-        asset = self._attempt.runtime.service.store.run(
-            reporting.add_asset(
-                hold,
-                asset_type,
-                url,
-                storage_path,
-                file_size,
-                content_type=content_type,
-                sha256=sha256,
-            )
+        attempt = self._attempt
+        added = reporting.add_asset(
+            attempt.hold,
+            asset_type,
+            url,
+            storage_path,
+            file_size,
+            content_type=content_type,
+            sha256=sha256,
         )
-        if asset is None:
-            raise LeaseLost(hold.job_id, hold.attempt)
-        self._attempt.assets += 1
+        if connection is None:
+            attempt.joining.settle()
+            attempt.fence.refuse_completed()
+            asset = attempt.fence.run(added)
+            if asset is None:
+                raise LeaseLost(attempt.hold.job_id, attempt.hold.attempt)
+        else:
+            within = driver_connection(connection)
+            script = attempt.joining.add_asset(within, added)
+            asset = attempt.runtime.service.store.run_each(script, within)
+        attempt.assets += 1
         return asset
 
     def save_asset(
@@ -234,6 +254,47 @@ class CurrentJob:
             ConfigurationError: No storage is set, or its library is missing.
         """
         return saver_of(self._attempt).save(asset_type, source, name, content_type)
+
+    def complete_in(self, connection: object, result: object = None) -> None:
+        """Land the job in the transaction of a connection: completed when that commits.
+
+        What the body writes there, the files that it links there, the items that were not written
+        yet and the landing commit together, or not at all. The job lands like one whose body
+        returns `result`: in partial where some items failed. After that, progress is a no-op,
+        nothing but files is recorded, and what the body returns does not matter.
+
+        After a rollback the job goes on, and lands by how its body ends, or by another call.
+
+        Args:
+            connection: A Session or Connection of SQLAlchemy, a Connection of psycopg, or
+                ``django.db.connection``, in a transaction that must end before the body does. Its
+                server ends one whose client is silent for longer than a lease.
+            result: The job's result, as JSON; or a `Partial`.
+
+        Raises:
+            ConfigurationError: It is no such connection, or in no transaction.
+            InvalidStateTransitionError: The job was completed already.
+            InvalidValueError: The result cannot be stored.
+            JobFailed: Every item failed.
+            LeaseLost: The job was taken away. Have this roll back the transaction.
+            StoreUnavailable: The database cannot be reached.
+            TransactionOpen: The job was written in another transaction, which is still open.
+        """
+        within = driver_connection(connection)
+        script = self._attempt.joining.complete(within, result)
+        self._attempt.runtime.service.store.run_each(script, within)
+
+    async def acomplete_in(self, connection: object, result: object = None) -> None:
+        """Do what `complete_in` does, with a connection that is awaited.
+
+        Args:
+            connection: An AsyncSession or AsyncConnection of SQLAlchemy, or an AsyncConnection of
+                psycopg.
+            result: The job's result.
+        """
+        within = await async_driver_connection(connection)
+        script = self._attempt.joining.complete(within, result)
+        await self._attempt.runtime.aio.store.run_each(script, within)
 
     def check(self) -> None:
         """Ask the database now whether to go on.

@@ -9,8 +9,8 @@ from jobstate import attempts
 from jobstate.attempts import Hold
 from jobstate.celery.patience import insist
 from jobstate.celery.runtime import Runtime
-from jobstate.errors import JobCancelled, LeaseLost, StoreUnavailable
-from jobstate.store import Operation
+from jobstate.errors import JobCancelled, JobCompleted, LeaseLost, StoreUnavailable
+from jobstate.store import JoinedTransaction, Operation
 
 T = TypeVar("T")
 
@@ -19,9 +19,14 @@ class Grip(Enum):
     """Whether an attempt still has its job."""
 
     HELD = auto()
+    LANDING = auto()
+    """Landed in a transaction of the body's own, which may be rolled back still."""
     RELEASED = auto()
     LANDED = auto()
     LOST = auto()
+
+
+_COMPLETED = (Grip.LANDING, Grip.LANDED)
 
 
 class Fence:
@@ -35,6 +40,10 @@ class Fence:
         """How many writes went unanswered: each may have been done."""
         self.stop: Callable[[], None] = lambda: None
         """Called when there is nothing more to report."""
+        self.landing: JoinedTransaction | None = None
+        """Where the job was landed, if in a transaction of the body's own."""
+        self.settle: Callable[[], None] = lambda: None
+        """Called to find out what has become of it."""
         self._cancelled = False
 
     def run(self, operation: Operation[T]) -> T:
@@ -53,7 +62,7 @@ class Fence:
         """
         answer = self.insist(operation)
         if answer is None:
-            raise self._lost()
+            raise self.lost()
         return answer
 
     def wait_for(self, call: Callable[[], T]) -> T:
@@ -67,7 +76,7 @@ class Fence:
             LeaseLost: The job is held no more.
         """
         if cancelled is None:
-            raise self._lost()
+            raise self.lost()
         self._cancelled = cancelled
         if cancelled:
             self.stop()
@@ -79,8 +88,10 @@ class Fence:
             JobCancelled: It was asked to be cancelled.
             LeaseLost: It is held no more.
         """
-        self.heed(self.run(attempts.check_held(self.hold)))
         self.raise_if_stopped()
+        if self.grip not in _COMPLETED:
+            self.heed(self.run(attempts.check_held(self.hold)))
+            self.raise_if_stopped()
 
     def raise_if_stopped(self) -> None:
         """Tell the body what the last write has learnt, whichever thread made it.
@@ -89,10 +100,25 @@ class Fence:
             JobCancelled: The job was asked to be cancelled.
             LeaseLost: It is held no more.
         """
+        if self.grip is Grip.LANDING and self.landing is not None and not self.landing.is_on:
+            self.settle()
+        if self.grip in _COMPLETED:
+            return
         if self.grip is Grip.LOST:
             raise LeaseLost(self.hold.job_id, self.hold.attempt)
         if self._cancelled:
             raise JobCancelled(self.hold.job_id)
+
+    def refuse_completed(self) -> None:
+        """Refuse what is to be recorded of a job that its body has completed.
+
+        Raises:
+            JobCompleted: It has, and was not rolled back.
+        """
+        if self.grip is Grip.LANDING and self.landing is not None and not self.landing.is_open:
+            self.settle()
+        if self.grip in _COMPLETED:
+            raise JobCompleted(self.hold.job_id)
 
     def note_stale_write(self) -> None:
         """Remember in the job's history that a write of this attempt was refused."""
@@ -102,7 +128,8 @@ class Fence:
     def _doubt(self) -> None:
         self.doubts += 1
 
-    def _lost(self) -> LeaseLost:
+    def lost(self) -> LeaseLost:
+        """Note that the job is held no more; return what tells the body."""
         self.grip = Grip.LOST
         self.stop()
         self.note_stale_write()

@@ -15,6 +15,7 @@ from jobstate.celery.fence import Fence, Grip
 from jobstate.celery.flusher import flusher
 from jobstate.errors import (
     ConfigurationError,
+    JobLocked,
     JobStateError,
     LeaseLost,
     SchemaMismatch,
@@ -95,8 +96,10 @@ class Reports:
 
         Raises:
             JobCancelled: The job was asked to be cancelled.
+            JobCompleted: The body has completed it.
             LeaseLost: It is held no more.
         """
+        self._fence.refuse_completed()
         with self._logging(_NO_ITEMS):
             yield
         self._fence.raise_if_stopped()
@@ -111,6 +114,12 @@ class Reports:
         if self.logs is not None:
             self._fence.wait_for(self.logs.close)
 
+    def write_last_logs(self) -> None:
+        """Write the last logs of a job that has landed already, if the database lets it."""
+        if self.logs is not None:
+            with suppress(LeaseLost), self._logging(_NO_LOGS):
+                self.logs.close()
+
     def write_last_progress(self) -> None:
         """Write the progress that waits to be; nobody writes any after that."""
         self.progress.flush()
@@ -122,6 +131,8 @@ class Reports:
             self._fence.runtime.announce(PROGRESS, self._job, self._fence.hold, report)
         except LeaseLost:
             pass  # The body's next call raises it, whichever thread this is.
+        except JobLocked:
+            self.progress.say_again()
         except JobStateError as error:
             self._warn("Progress of job %s was not written: %s", error)
             return False
@@ -146,6 +157,8 @@ class Reports:
         """Have a database that is away cost no more than a log line."""
         try:
             yield
+        except JobLocked as error:
+            logger.debug(problem, self._job.id, error, extra=about(self._job))
         except (ConfigurationError, SchemaMismatch, StoreUnavailable) as error:
             self._warn(problem, error)
 

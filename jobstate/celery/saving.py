@@ -29,6 +29,8 @@ class _FencedRows:
         self._attempt = attempt
 
     def begin(self, new: NewAsset) -> bool:
+        self._attempt.joining.settle()
+        self._attempt.fence.refuse_completed()
         interval = self._attempt.runtime.settings.sweep_interval
         return self._attempt.fence.require(reporting.begin_asset(self._attempt.hold, new, interval))
 

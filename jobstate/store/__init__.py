@@ -7,13 +7,16 @@ from jobstate.store.aio import AsyncStore
 from jobstate.store.async_callers import after_async_commit, async_driver_connection
 from jobstate.store.callers import after_commit, driver_connection
 from jobstate.store.engines import check_engine, url_of
+from jobstate.store.joined import DriverConnection, JoinedTransaction
 from jobstate.store.queries import Operation, Row, Script
 from jobstate.store.sync import Store, Transaction
 
 __all__ = [
     "AsyncEngine",
     "AsyncStore",
+    "DriverConnection",
     "Engine",
+    "JoinedTransaction",
     "Operation",
     "Row",
     "Script",

@@ -40,7 +40,7 @@ def driver_connection(connection: object) -> psycopg.Connection[Any]:
     if isinstance(connection, ASYNCIO):
         raise ConfigurationError(
             f"connection= is an asyncio {type(connection).__name__}: this call blocks. "
-            "Await jobs.aenqueue() instead."
+            "Await jobs.aenqueue(), or job.acomplete_in(), instead."
         )
     raise ConfigurationError(
         f"connection= is {_described(connection, found)}: jobs are written in the transaction of a "

@@ -76,6 +76,15 @@
     union all
     select false, {job_columns} from job where not exists (select from done)
 
+-- fragment: told
+-- What a body learns when it reports: whether the job is to be cancelled. Null: nothing was written,
+-- as somebody has the row locked just now, such as the body itself in a transaction of its own. No
+-- row: it is held no more.
+    select cancel_requested_at is not null from done
+    union all
+    select null from {schema}.jobs
+    where id = cast(:id as uuid) and not exists (select from job)
+
 -- fragment: asset_is_over
 -- No attempt will ever show this asset: a newer one has its job, or it was given up half-way.
 -- What is true once stays true, so nothing need be locked to act on it.
@@ -532,22 +541,25 @@ noted as (
 {answer};
 
 -- name: report_progress
--- Write an attempt's progress; answer whether the job was asked to be cancelled. Losing it with the
--- server costs nothing, as the next report follows: the commit need not wait for the disk.
-with {held},
-relaxed as materialized (select set_config('synchronous_commit', 'off', true))
-update {schema}.jobs set
-    progress = coalesce(cast(:progress as smallint), jobs.progress),
-    progress_current = coalesce(cast(:current as double precision), jobs.progress_current),
-    progress_total = nullif(
-        coalesce(cast(:total as double precision), jobs.progress_total), 'NaN'
-    ),
-    progress_message = coalesce(cast(:message as text), jobs.progress_message),
-    progress_at = clock_timestamp(),
-    updated_at = clock_timestamp()
-from held, relaxed
-where jobs.id = held.id
-returning jobs.cancel_requested_at is not null;
+-- Write an attempt's progress, unless the row is locked. Losing it with the server costs nothing, as
+-- the next report follows: the commit need not wait for the disk.
+with {freely_held},
+relaxed as materialized (select set_config('synchronous_commit', 'off', true)),
+done as (
+    update {schema}.jobs set
+        progress = coalesce(cast(:progress as smallint), jobs.progress),
+        progress_current = coalesce(cast(:current as double precision), jobs.progress_current),
+        progress_total = nullif(
+            coalesce(cast(:total as double precision), jobs.progress_total), 'NaN'
+        ),
+        progress_message = coalesce(cast(:message as text), jobs.progress_message),
+        progress_at = clock_timestamp(),
+        updated_at = clock_timestamp()
+    from held, relaxed
+    where jobs.id = held.id
+    returning jobs.cancel_requested_at
+)
+{told};
 
 -- name: note
 -- Add something that was refused to the history, at most three times for a job.
@@ -568,8 +580,9 @@ where id = cast(:id as uuid)
     and status = 'processing';
 
 -- name: record_items
--- Write a batch of an attempt's items and count them; the last outcome of a key wins.
-with {held},
+-- Write a batch of an attempt's items and count them, unless the row is locked; the last outcome of
+-- a key wins.
+with {freely_held},
 batch as (
     select * from unnest(
         cast(:keys as text[]), cast(:statuses as text[]), cast(:labels as text[]),
@@ -608,19 +621,32 @@ change as (
         coalesce(sum(n) filter (where status = 'failed'), 0) as failed,
         coalesce(sum(n) filter (where status = 'skipped'), 0) as skipped
     from (select status, 1 as n from written union all select status, -1 from known) as moves
+),
+done as (
+    update {schema}.jobs set
+        items_succeeded = jobs.items_succeeded + change.succeeded,
+        items_failed = jobs.items_failed + change.failed,
+        items_skipped = jobs.items_skipped + change.skipped,
+        updated_at = clock_timestamp()
+    from held, change
+    where jobs.id = held.id
+    returning jobs.cancel_requested_at
 )
-update {schema}.jobs set
-    items_succeeded = jobs.items_succeeded + change.succeeded,
-    items_failed = jobs.items_failed + change.failed,
-    items_skipped = jobs.items_skipped + change.skipped,
-    updated_at = clock_timestamp()
-from held, change
-where jobs.id = held.id
-returning jobs.cancel_requested_at is not null;
+{told};
 
 -- name: write_logs
--- Write what an attempt's body has logged; how long ago is told, because clocks of workers differ.
-with {held},
+-- Write what an attempt's body has logged, unless the row is locked, and also after the attempt has
+-- landed the job in a transaction of its body's; how long ago is told, because clocks of workers
+-- differ.
+with {free},
+held as (
+    select * from job
+    where attempt = cast(:attempt as integer)
+        and (
+            (worker_id = cast(:worker_id as uuid) and status = 'processing')
+            or status in ('completed', 'partial')
+        )
+),
 relaxed as materialized (select set_config('synchronous_commit', 'off', true)),
 written as (
     insert into {schema}.job_logs (job_id, attempt, at, level, logger, message)
@@ -632,8 +658,9 @@ written as (
         cast(:messages as text[])
     ) with ordinality as line (age, level, logger, message, place)
     order by line.place
-)
-select cancel_requested_at is not null from held;
+),
+done as (select cancel_requested_at from held)
+{told};
 
 -- name: only_items
 -- Read which items alone a job is to do.
@@ -677,9 +704,51 @@ select
     {job_columns}
 from {schema}.jobs where id = cast(:id as uuid);
 
+-- name: join
+-- Lock the job in a transaction of the body's own, where the attempt still holds it; answer which
+-- transaction that is.
+with {held}
+select cast(pg_current_xact_id() as text) from held;
+
+-- name: current_transaction
+-- Answer in which transaction this connection is, if anything was written in it.
+select cast(pg_current_xact_id_if_assigned() as text);
+
+-- name: bound_idleness
+-- Have the server end this transaction should its client fall silent: nobody else can land the job
+-- as long as it is open.
+select set_config(name, cast(:timeout as text), true) from pg_settings
+where name = 'idle_in_transaction_session_timeout'
+    and cast(setting as integer) not between 1 and cast(:timeout as integer);
+
+-- name: claim_followups
+-- Leave what follows a job to the attempt that has landed it, unless it was dispatched already.
+with {locked},
+done as (
+    update {schema}.jobs set
+        next_check_at = clock_timestamp()
+            + make_interval(secs => cast(:publish_grace as double precision))
+    from job
+    where jobs.id = job.id and job.attempt = cast(:attempt as integer) and job.followups_pending
+    returning jobs.*
+)
+{answer};
+
 -- name: add_asset
--- Link a file that the holding attempt has stored.
-with {held},
+-- Link a file that the holding attempt has stored; or the attempt that has landed the job in this
+-- very transaction.
+with {locked},
+held as (
+    select * from job
+    where attempt = cast(:attempt as integer)
+        and (
+            (worker_id = cast(:worker_id as uuid) and status = 'processing')
+            or (
+                status in ('completed', 'partial')
+                and cast(:landed_in as text) = cast(pg_current_xact_id_if_assigned() as text)
+            )
+        )
+),
 added as (
     insert into {schema}.assets (
         id, job_id, user_id, attempt, asset_type, url, storage_path, file_size, content_type,

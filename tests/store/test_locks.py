@@ -10,6 +10,8 @@ from sqlalchemy import Engine, text
 
 from jobstate import (
     AsyncJobService,
+    ItemStatus,
+    JobLocked,
     JobService,
     JobStatus,
     Settings,
@@ -20,6 +22,7 @@ from jobstate import (
 )
 from jobstate.creation import create_job
 from jobstate.items import Outcome
+from jobstate.logs import Line
 from jobstate.operations import transition
 from jobstate.progress import Report
 from jobstate.store import Operation, Store, driver_connection
@@ -58,8 +61,6 @@ def test_every_write_gives_up_on_a_row_that_stays_locked(
         holder.execute(LOCK_SWEEPS)
         store.run(create_job(new_job(user_id=user_id, idempotency_key="a"), crowd.settings), holder)
         operations: list[Operation[object]] = [
-            reporting.report_progress(hold, Report(50)),
-            reporting.record_items(hold, {"a": Outcome("succeeded")}),  # type: ignore[arg-type]
             reporting.add_asset(hold, "csv", "u", "p", 9, content_type=None, sha256=None),
             attempts.put_back(queued.id, 0, None, 1.0),
             attempts.note_published(queued.id, 0, 60),
@@ -97,6 +98,27 @@ async def test_the_asyncio_service_gives_up_too(
         with pytest.raises(StoreUnavailable, match="lock timeout"):
             await aio.transition_status(job.id, JobStatus.PROCESSING)
     assert (await aio.transition_status(job.id, JobStatus.PROCESSING)).attempt == 1
+
+
+def test_what_a_body_reports_waits_for_no_lock(
+    store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the body itself that has the row locked, in a transaction of its own."""
+    hold, holder = processing_job(store), connect()
+    before = everything(holder, hold.job_id)
+    reports: list[Operation[bool | None]] = [
+        reporting.report_progress(hold, Report(50)),
+        reporting.record_items(hold, {"a": Outcome(ItemStatus.SUCCEEDED)}),
+        reporting.write_logs(hold, [Line(0.0, "INFO", "shop", "Hello")]),
+    ]
+    with holder.transaction(), monkeypatch.context() as endless:
+        endless.setattr("jobstate.store.sync.PATIENCE", "0")
+        holder.execute(LOCK)
+        for report in reports:
+            with pytest.raises(JobLocked):
+                store.run(report)
+    assert everything(holder, hold.job_id) == before
+    assert [store.run(report) for report in reports] == [False, False, False]
 
 
 def test_a_callers_transaction_keeps_its_own_patience(

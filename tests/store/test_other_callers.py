@@ -11,7 +11,7 @@ from django.utils.connection import ConnectionProxy
 
 from jobstate import JobService, Settings
 from jobstate.creation import create_job
-from jobstate.operations import get_job_internal
+from jobstate.reading import get_job_internal
 from jobstate.store import Store, after_commit, driver_connection
 from tests.djangos import django_connection
 from tests.factories import new_job

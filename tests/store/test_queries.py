@@ -85,7 +85,13 @@ def test_every_statement_says_what_it_is_for(name: str) -> None:
 def test_statements_are_found_for_any_schema() -> None:
     statements = load_queries("order")
     assert set(statements) == set(NAMES)
-    settings_alone = {"begin", "server_clock", "server_process"}
+    settings_alone = {
+        "begin",
+        "bound_idleness",
+        "current_transaction",
+        "server_clock",
+        "server_process",
+    }
     named = {name for name, text in statements.items() if '"order".' in text}
     assert set(statements) - named == settings_alone
     assert not any("jobstate" in text for text in statements.values())

@@ -11,6 +11,7 @@ import pytest
 from jobstate import (
     InvalidStateTransitionError,
     Job,
+    JobLocked,
     JobService,
     JobStatus,
     Settings,
@@ -220,17 +221,17 @@ def test_a_take_that_waited_for_another_reports_the_state_after_it(
     assert taking.job == service_of(store).get_job_internal(job.id)
 
 
-def test_progress_that_waited_for_a_landing_is_lost_with_the_hold(
-    store: Store, connect: Connect, meanwhile: Callable[..., Future[bool | None]]
+def test_progress_beside_a_landing_waits_for_nothing_and_is_lost_with_the_hold(
+    store: Store, connect: Connect
 ) -> None:
-    hold, holder, observer = processing_job(store), connect(), connect()
+    hold, holder = processing_job(store), connect()
+    report = reporting.report_progress(hold, Report(percent=50))
     with holder.transaction():
         holder.execute(LAND)
-        waiting = meanwhile(store.run, attempts.check_held(hold))
-        assert waiting.result(PATIENCE) is False, "a landing that may be undone takes nothing away"
-        waiting = meanwhile(store.run, reporting.report_progress(hold, Report(percent=50)))
-        eventually(waits_for_a_lock(observer))
-    assert waiting.result(PATIENCE) is None
+        assert store.run(attempts.check_held(hold)) is False, "what may be undone changes nothing"
+        with pytest.raises(JobLocked):
+            store.run(report)
+    assert store.run(report) is None
     assert service_of(store).get_job_internal(hold.job_id).progress == 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from jobstate import Job, JobStatus, StoreUnavailable, attempts, reporting, sweeping
+from jobstate import Job, JobLocked, JobStatus, attempts, reporting, sweeping
 from jobstate.attempts import Hold
 from jobstate.items import Outcome
 from jobstate.progress import Report
@@ -246,29 +246,14 @@ def test_an_item_that_does_not_lock_its_job_overwrites_the_next_attempts(
     assert shown(store, hold) == [], "what the second attempt has done is gone"
 
 
-def test_an_item_waits_for_the_take_and_is_refused(
-    store: Store, connect: Connect, opened: psycopg.Connection, meanwhile: Meanwhile
+def test_an_item_is_not_written_beside_the_take_and_refused_after_it(
+    store: Store, opened: psycopg.Connection
 ) -> None:
-    hold, watching = processing_job(store), connect()
-    supersede(store, hold, opened)
-    items = {"a": Outcome(ItemStatus.FAILED)}
-    recording = meanwhile(store.run, reporting.record_items(hold, items))
-    eventually(waits_for_a_lock(watching))
-    opened.commit()
-    assert recording.result(PATIENCE) is None
-    assert shown(store, hold) == [ItemStatus.SUCCEEDED]
-
-
-def test_progress_that_waits_for_the_bodys_own_transaction_gives_up_and_the_body_goes_on(
-    store: Store, opened: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The body has landed the job in a transaction of its own, and not committed it yet."""
     hold = processing_job(store)
-    assert store.run(attempts.land(hold, COMPLETED, None, followups=False), opened)[0]
-    with monkeypatch.context() as impatient:
-        impatient.setattr("jobstate.store.sync.PATIENCE", "50ms")
-        with pytest.raises(StoreUnavailable, match="lock timeout"):
-            store.run(reporting.report_progress(hold, Report(50)))
+    supersede(store, hold, opened)
+    recording = reporting.record_items(hold, {"a": Outcome(ItemStatus.FAILED)})
+    with pytest.raises(JobLocked):
+        store.run(recording)
     opened.commit()
-    assert read(store, hold).status is JobStatus.COMPLETED
-    assert store.run(reporting.report_progress(hold, Report(50))) is None
+    assert store.run(recording) is None
+    assert shown(store, hold) == [ItemStatus.SUCCEEDED]

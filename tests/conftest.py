@@ -20,6 +20,7 @@ from jobstate.embedded import Postgres, Redis
 from jobstate.store.migrations import apply
 from tests import browser, rabbitmq
 from tests.faults import clocks, pgbouncer
+from tests.worker.nursery import end_nursery
 
 PROGRAMS = {
     "faults/test_clocks.py": clocks.LIBRARY,
@@ -39,6 +40,11 @@ def pytest_configure() -> None:
     """Have what the tests start heed Ctrl-C, though the tests were started in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish() -> None:
+    """End what workers are forked from, so that nothing is written after the tests."""
+    end_nursery()
 
 
 def pytest_report_header() -> list[str]:

@@ -1,17 +1,13 @@
 """What a worker process of the tests is started with: `celery -A tests.worker.main worker`."""
 
-import ctypes
 import json
 import os
-import signal
-import sys
 
 from tests.worker.apps import make_app
+from tests.worker.nursery import end_with_parent
 
-if sys.platform == "linux":
-    # However the tests end, their workers end with them.
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+# However the tests end, their workers end with them.
+end_with_parent()
 
 app = make_app(**json.loads(os.environ["TEST_WORKER"]))
 app.set_default()

@@ -13,12 +13,17 @@ from sqlalchemy import make_url
 _ENGINES = {"postgresql": "django.db.backends.postgresql", "sqlite": "django.db.backends.sqlite3"}
 
 
+def set_up() -> None:
+    """Have Django work, with hardly a setting; once for a process."""
+    if not settings.configured:
+        settings.configure(USE_TZ=True, SECRET_KEY="of the tests")  # noqa: S106 - no secret
+        django.setup()
+
+
 @contextmanager
 def django_connection(url: str, **options: Any) -> Iterator[Any]:
     """Yield a connection to a database that Django knows for as long as the block."""
-    if not settings.configured:
-        settings.configure(USE_TZ=True)
-        django.setup()
+    set_up()
     parts, alias = make_url(url), f"database_{uuid4().hex}"
     database = {
         "ENGINE": _ENGINES[parts.get_backend_name()],

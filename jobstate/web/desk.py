@@ -1,6 +1,6 @@
 """Where requests are answered: the service is asked what a route's plan asks."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from itertools import chain
 from typing import Any, Protocol
 
@@ -51,13 +51,19 @@ class Desk:
         events: How a stream is sent; see `ThreadWatcher`. A framework may send by an event loop
             what it has asked for in a thread.
         trusted: Other origins that may post; see `check_origin`.
+        pieces: How a file is sent, piece by piece.
     """
 
     def __init__(
-        self, service: JobService, events: Callable[[Stream], Any], trusted: Collection[str] = ()
+        self,
+        service: JobService,
+        events: Callable[[Stream], Any],
+        trusted: Collection[str] = (),
+        pieces: Callable[[Iterator[bytes]], Any] = iter,
     ) -> None:
         self._service = service
         self._events = events
+        self._pieces = pieces
         self._trusted = frozenset(trusted)
 
     def answer(self, route: Route, request: Request) -> Answer | Flow:
@@ -87,7 +93,7 @@ class Desk:
             case Download():
                 pieces = self._service.open_asset(result.asset, result.owner)
                 # What is wrong with a file comes up now, when it can still be said.
-                return Flow(result.headers, chain([next(pieces, b"")], pieces))
+                return Flow(result.headers, self._pieces(chain([next(pieces, b"")], pieces)))
             case Stream():
                 return Flow(HEADERS, self._events(result))
             case answer:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from jobstate.records import Job
 from jobstate.web.desk import AsyncDesk, Jobs, asyncio_service
 from jobstate.web.exchange import Answer, Caller, Flow, Request, accepted_answer
-from jobstate.web.live import INTERVAL, LoopWatchers
+from jobstate.web.live import INTERVAL, loop_watchers
 from jobstate.web.openapi import extra_of, responses_of, summary_of
 from jobstate.web.routes import ROUTES, Kind, Route, route_named
 
@@ -48,7 +48,7 @@ def create_router(
         interval: How often the database is asked for all open streams together, in seconds.
     """
     service = asyncio_service(jobs)
-    desk = AsyncDesk(service, LoopWatchers(service, interval).events, trusted_origins)
+    desk = AsyncDesk(service, loop_watchers(service, interval).events, trusted_origins)
     router = APIRouter(tags=["jobs"])
     for route in ROUTES:
         router.add_api_route(
@@ -87,7 +87,7 @@ def create_page(
     from jobstate.web.page import page_routes  # noqa: PLC0415
 
     service = asyncio_service(jobs)
-    desk = AsyncDesk(service, LoopWatchers(service).events)
+    desk = AsyncDesk(service, loop_watchers(service).events)
     router = APIRouter(include_in_schema=False)
     for route in page_routes(look):
         endpoint = _endpoint(route, desk, get_user_id, _nobody)

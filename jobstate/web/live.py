@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from jobstate.aio import AsyncJobService
 from jobstate.service import JobService
+from jobstate.store import AsyncStore, Store
 from jobstate.waiting import backoff
 from jobstate.web.exchange import Stream
 from jobstate.web.sse import KEEP_ALIVE, Feed
@@ -21,11 +22,27 @@ INTERVAL = 0.5
 logger = logging.getLogger("jobstate")
 
 
+_in_threads: WeakKeyDictionary[JobService, dict[float, "ThreadWatcher"]] = WeakKeyDictionary()
+_in_loops: WeakKeyDictionary[AsyncJobService, dict[float, "LoopWatchers"]] = WeakKeyDictionary()
+
+
+def thread_watcher(service: JobService, interval: float = INTERVAL) -> "ThreadWatcher":
+    """Return the one watcher of a service for viewers in threads."""
+    watchers = _in_threads.setdefault(service, {})
+    return watchers.setdefault(interval, ThreadWatcher(service.store, interval))
+
+
+def loop_watchers(service: AsyncJobService, interval: float = INTERVAL) -> "LoopWatchers":
+    """Return the one watcher of a service for viewers in an event loop."""
+    watchers = _in_loops.setdefault(service, {})
+    return watchers.setdefault(interval, LoopWatchers(service.store, interval))
+
+
 class LoopWatcher:
     """Watches jobs for the viewers of one event loop, for as long as there are any."""
 
-    def __init__(self, service: AsyncJobService, interval: float = INTERVAL) -> None:
-        self._service = service
+    def __init__(self, store: AsyncStore, interval: float) -> None:
+        self._store = store
         self._interval = interval
         self._watch = Watch()
         self._task: asyncio.Task[None] | None = None
@@ -63,7 +80,7 @@ class LoopWatcher:
                 self._watch.send_all_away()
                 return
             try:
-                self._watch.answer(await self._service.store.run(self._watch.question()))
+                self._watch.answer(await self._store.run(self._watch.question()))
             except Exception as error:  # noqa: BLE001 - the viewers stay, whatever it is
                 pace.failed(error)
             else:
@@ -73,8 +90,8 @@ class LoopWatcher:
 class LoopWatchers:
     """One `LoopWatcher` for each event loop; a web server has one."""
 
-    def __init__(self, service: AsyncJobService, interval: float = INTERVAL) -> None:
-        self._service = service
+    def __init__(self, store: AsyncStore, interval: float) -> None:
+        self._store = store
         self._interval = interval
         self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatcher]
         self._watchers = WeakKeyDictionary()
@@ -83,7 +100,7 @@ class LoopWatchers:
         """Yield what a client of a stream is sent; see `LoopWatcher`."""
         loop = asyncio.get_running_loop()
         if loop not in self._watchers:
-            self._watchers[loop] = LoopWatcher(self._service, self._interval)
+            self._watchers[loop] = LoopWatcher(self._store, self._interval)
         async with aclosing(self._watchers[loop].events(stream)) as texts:
             async for text in texts:
                 yield text
@@ -92,8 +109,8 @@ class LoopWatchers:
 class ThreadWatcher:
     """Watches jobs for viewers that have a thread each, for as long as there are any."""
 
-    def __init__(self, service: JobService, interval: float = INTERVAL) -> None:
-        self._service = service
+    def __init__(self, store: Store, interval: float) -> None:
+        self._store = store
         self._interval = interval
         self._watch = Watch()
         self._lock = threading.Lock()
@@ -139,7 +156,7 @@ class ThreadWatcher:
                     self._watch.send_all_away()
                 question = self._watch.question()
             try:
-                read = self._service.store.run(question)
+                read = self._store.run(question)
             except Exception as error:  # noqa: BLE001 - the viewers stay, whatever it is
                 pace.failed(error)
             else:

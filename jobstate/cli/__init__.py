@@ -4,6 +4,7 @@ from jobstate.cli.demo import demo
 from jobstate.cli.diagnosis import doctor
 from jobstate.cli.group import jobstate
 from jobstate.cli.listing import list_jobs, stats
+from jobstate.cli.metering import metrics
 from jobstate.cli.migrate import migrate
 from jobstate.cli.purge import purge
 from jobstate.cli.show import show
@@ -17,6 +18,7 @@ COMMANDS = (
     demo,
     doctor,
     list_jobs,
+    metrics,
     migrate,
     purge,
     retry,

@@ -1547,6 +1547,62 @@ where status = 'queued'
 group by queue
 order by queue;
 
+-- name: last_event
+-- Read the id of the newest event of any job's history.
+select coalesce(max(id), 0) from {schema}.job_events;
+
+-- name: events_after
+-- Read the events that follow an id, and those that were missing before, with how long a job
+-- waited for its first take, and how long it took from there to its landing.
+select
+    found.id, jobs.job_type, found.event, found.to_status, found.error_code,
+    cast(extract(epoch from
+        case
+            when found.worker_id is null then null
+            when found.from_status = 'queued'
+                then found.at - greatest(jobs.created_at, jobs.eta)
+            when jobs.completed_at is not null and found.from_status = 'processing'
+                then jobs.completed_at - jobs.started_at
+        end
+    ) as double precision)
+from (
+    (
+        select * from {schema}.job_events where id > cast(:after as bigint)
+        order by id limit cast(:limit as integer)
+    )
+    union all
+    select * from {schema}.job_events where id = any(cast(:missing as bigint[]))
+) as found
+join {schema}.jobs on jobs.id = found.job_id
+order by found.id;
+
+-- name: live_jobs
+-- Count live jobs by type and status, up to a limit, and say how long the oldest queued one waits.
+with live as (
+    select job_type, status, greatest(created_at, eta) as due_at from {schema}.jobs
+    where (completed_at is null or followups_pending) and completed_at is null
+    limit cast(:limit as integer)
+)
+select
+    job_type, status, count(*),
+    cast(extract(epoch from
+        max(clock_timestamp() - due_at) filter (where status = 'queued')
+    ) as double precision)
+from live
+group by job_type, status;
+
+-- name: keepers
+-- Count the workers whose lease is alive, and say how many seconds ago somebody has swept.
+select
+    (
+        select count(*) from {schema}.workers
+        where dead_at is null and lease_until > clock_timestamp()
+    ),
+    (
+        select cast(extract(epoch from clock_timestamp() - last_seen_at) as double precision)
+        from {schema}.sweeps
+    );
+
 -- fragment: summary
 -- What a monitor shows of a job, in the order of monitoring.Summary: all but large values.
     select

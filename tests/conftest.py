@@ -7,6 +7,7 @@
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -18,7 +19,7 @@ from psycopg import sql
 from jobstate import AsyncJobService, Job, JobService, JobStatus, Settings
 from jobstate.embedded import Postgres, Redis
 from jobstate.store.migrations import apply
-from tests import browser, rabbitmq
+from tests import browser, distribution, rabbitmq
 from tests.faults import clocks, pgbouncer
 from tests.worker.nursery import end_nursery
 
@@ -40,6 +41,17 @@ def pytest_configure() -> None:
     """Have what the tests start heed Ctrl-C, though the tests were started in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that wait for long."""
+    items[:] = distribution.in_order(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what shares workers."""
+    return distribution.make_scheduler(config, log)
 
 
 def pytest_sessionfinish() -> None:

@@ -16,7 +16,7 @@ from jobstate.creation import NewJob, create_job
 from jobstate.items import Outcome
 from jobstate.store import Store
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 MESSAGE = '{"body": "[[], {}, {}]", "followups": false}'
 MESSAGE_WITH_FOLLOWUPS = '{"body": "[[], {}, {}]", "followups": true}'

@@ -76,7 +76,7 @@ class Proxy:
 
     def has_lost_it(self) -> None:
         """Wait until that answer, or what `cut_after` does not let pass, is lost."""
-        assert self._lost.wait(30), "nothing was lost"
+        assert self._lost.wait(90), "nothing was lost"
 
     def delay(self, pause: float) -> None:
         """Hold everything back for so many seconds."""

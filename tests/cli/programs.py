@@ -12,7 +12,7 @@ from typing import IO
 import psutil
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 90.0
 
 
 def environment(**variables: str | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 import jobstate.embedded
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pytest_celery import CeleryTestSetup
 from jobstate import Job, JobState, JobStatus
 from tests.worker.gates import Gates
 
-PATIENCE = 60.0
+PATIENCE = 90.0
 """How long a job may take to land, in seconds."""
 
 

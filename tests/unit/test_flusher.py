@@ -96,7 +96,7 @@ def test_a_forked_process_has_a_thread_of_its_own(flusher: Flusher) -> None:
         flusher.begin_anew()
         done = threading.Event()
         flusher.wake(0.0, done.set)
-        os._exit(0 if done.wait(10) else 1)
+        os._exit(0 if done.wait(60) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert os.read(written, 100) == b"parent"
     os.close(written)

@@ -149,7 +149,7 @@ def test_the_end_waits_for_a_write_of_another_thread() -> None:
 
     def write(_: Report) -> bool:
         begun.set()
-        answered.wait(10)
+        answered.wait(60)
         written.append("progress")
         return True
 
@@ -157,7 +157,7 @@ def test_the_end_waits_for_a_write_of_another_thread() -> None:
     slow.remember(1)
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(slow.hand_in)
-        assert begun.wait(10)
+        assert begun.wait(60)
         ending = pool.submit(lambda: (slow.close(), written.append("landing")))
         answered.set()
         writing.result(10)
@@ -254,12 +254,12 @@ def test_a_report_made_while_another_thread_writes_is_written_afterwards(desk: D
     def write(report: Report) -> bool:
         desk.written.append(report)
         begun.set()
-        return answered.wait(10)
+        return answered.wait(60)
 
     desk.progress = Progress(write, 0.5, lambda at, call: desk.alarms.append((at, call)))
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(desk.report, 10)
-        assert begun.wait(10)
+        assert begun.wait(60)
         desk.now += 1
         desk.report(20)
         desk.pass_by(PAUSE)
@@ -275,7 +275,7 @@ def test_reports_of_several_threads_do_not_swallow_each_other(desk: Desk) -> Non
     class Meddling:
         def __str__(self) -> str:
             with ThreadPoolExecutor(1) as other:
-                other.submit(desk.report, current=5).result(timeout=10)
+                other.submit(desk.report, current=5).result(timeout=60)
             return "Reading"
 
     desk.report(total=10)

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 from celery import Celery
 
-PATIENCE = 30
+PATIENCE = 60
 """How long anybody waits, in seconds, before the test has failed."""
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from tests.worker.nursery import ROOT, Nursling, nursery
 
-PATIENCE = 60
+PATIENCE = 90
 """How long a worker may take to start, to stop, or to do anything, in seconds."""
 
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from jobstate.errors import InvalidValueError, JobStateError, StorageUnavailable
+from jobstate.ids import new_id
 from jobstate.records import Asset
 from jobstate.storage import CHUNK, Storage
 from jobstate.values import check_text, optional_text
@@ -94,7 +95,7 @@ class AssetSaver:
         name = check_name(name_of(source, asset_type) if name is None else name)
         path = f"{self._folder}/{name}"
         new = NewAsset(
-            uuid4(),
+            new_id(),
             asset_type,
             self._storage.url_of(path),
             path,

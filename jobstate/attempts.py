@@ -6,7 +6,7 @@ Every write names the attempt that makes it; the database refuses one that no lo
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -24,10 +24,17 @@ class Hold:
     job_id: UUID
     attempt: int
     worker_id: UUID
+    pid: int | None = field(default=None, compare=False)
+    """The process of the worker that took the job; None: whichever did."""
 
     def params(self) -> dict[str, object]:
         """Return the hold as the statements bind it."""
-        return {"id": self.job_id, "attempt": self.attempt, "worker_id": self.worker_id}
+        return {
+            "id": self.job_id,
+            "attempt": self.attempt,
+            "worker_id": self.worker_id,
+            "pid": self.pid,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,19 @@ class Landing:
 
 
 def take(
-    job_id: UUID, ticket: int, worker_id: UUID | None, pid: int, policy: Policy
+    job_id: UUID,
+    ticket: int,
+    worker_id: UUID | None,
+    pid: int,
+    policy: Policy,
+    *,
+    adopting: bool = False,
 ) -> Operation[Taking | None]:
-    """Take the job after the attempt that the ticket names. None: there is no such job."""
+    """Take the job after the attempt that the ticket names. None: there is no such job.
+
+    A job that may run again may be queued again if the database dies within a second of its take:
+    nobody waits for the disk. Unless it is `adopting`: then the take is all that there is of it.
+    """
 
     def read(rows: list[Row]) -> Taking | None:
         if not rows:
@@ -93,8 +110,9 @@ def take(
         "max_rescues": policy.max_rescues,
         "keep_partial": policy.keep_partial,
         "no_progress": policy.no_progress,
+        "relaxed": policy.idempotent and not adopting,
     }
-    return Operation("take", params, read)
+    return Operation("take_again" if ticket else "take", params, read, "not_taken")
 
 
 def land(
@@ -126,6 +144,7 @@ def land(
             "publish_grace": publish_grace,
         },
         logged(hold.job_id),
+        "refused",
     )
 
 

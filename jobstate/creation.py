@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from jobstate.errors import InvalidValueError
+from jobstate.ids import new_id
 from jobstate.records import Job
 from jobstate.settings import Settings
 from jobstate.store import Operation, Row, Script
@@ -45,13 +46,11 @@ class NewJob:
     retry_of: UUID | str | None = None
     call: str | None = None
     """The call as JSON, where it can be made again after the landing."""
-    only_failed: bool = False
-    """Whether it is to do only the items that failed in the job that it retries."""
     id: UUID = field(init=False)
 
     def __post_init__(self) -> None:
         """Settle the id before anything is written, so that a lost answer can be asked again."""
-        object.__setattr__(self, "id", uuid4() if self.job_id is None else new_id_of(self.job_id))
+        object.__setattr__(self, "id", new_id() if self.job_id is None else new_id_of(self.job_id))
 
 
 def create(new: NewJob, settings: Settings) -> Script[tuple[Job, bool]]:
@@ -81,7 +80,6 @@ def create_job(new: NewJob, settings: Settings) -> Operation[Job | None]:
         "parent_id": None if new.parent_id is None else new_id_of(new.parent_id),
         "retry_of": None if new.retry_of is None else new_id_of(new.retry_of),
         "call": new.call,
-        "only_failed": new.only_failed,
         **moment("eta", "countdown", new.eta),
         **moment("expires_at", "expires_in", new.expires),
         **moment("deadline_at", "deadline_in", new.deadline),

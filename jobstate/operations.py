@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from jobstate.errors import (
     InvalidStateTransitionError,
@@ -16,6 +16,7 @@ from jobstate.errors import (
     NotOwner,
     check_code,
 )
+from jobstate.ids import new_id
 from jobstate.records import Asset, Job
 from jobstate.states import (
     ErrorCode,
@@ -149,7 +150,7 @@ def asset_params(
             "Pass path.stat().st_size."
         )
     return {
-        "asset_id": uuid4(),
+        "asset_id": new_id(),
         "asset_type": check_text(asset_type, "asset type"),
         "url": check_text(url, "asset's URL"),
         "storage_path": check_text(storage_path, "storage path"),

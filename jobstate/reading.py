@@ -68,7 +68,7 @@ def list_jobs(
         "list_jobs",
         {
             "user_id": owner_text(user_id, "The list of jobs"),
-            "status": None if status is None else check_status(status),
+            "statuses": list(JobStatus) if status is None else [check_status(status)],
             "job_type": optional_text(job_type, "job type"),
             "before_at": before_at,
             "before_id": before_id,

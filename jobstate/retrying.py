@@ -31,6 +31,7 @@ def retry(job_id: UUID | str, user_id: object, only: Which, settings: Settings) 
     new: NewJob = yield _find_original(job_id, user_id, only)
     created: Job | None = yield create_job(new, settings)
     assert created is not None  # noqa: S101 - its id is new, and it has no idempotency key
+    yield _narrow(created.id, only)
     return created
 
 
@@ -65,10 +66,14 @@ def _find_original(job_id: UUID | str, user_id: object, only: Which) -> Operatio
             parent_id=job.parent_id,
             retry_of=key,
             call=json.dumps(call),
-            only_failed=only == "failed",
         )
 
     return Operation("find_original", {"id": key, "user_id": owner}, read)
+
+
+def _narrow(job_id: UUID, only: Which) -> Operation[None]:
+    params = {"id": job_id, "only_failed": only == "failed"}
+    return Operation("narrow", params, lambda _: None)
 
 
 def _obstacle(job: Job, call: object) -> str | None:

@@ -38,7 +38,7 @@ class Attempt:
         self.runtime = runtime
         self.job = job
         self.hold = hold
-        self.fence = Fence(runtime, hold, grip)
+        self.fence = Fence(runtime, hold, grip, repeatable=job.idempotent)
         self.reports = Reports(self.fence, job)
         self.joining = Joining(self.fence, self.reports, followups=followups)
         self.ended = False
@@ -169,7 +169,7 @@ class Attempt:
                 job.attempt,
                 extra=about(job),
             )
-            self.fence.note_stale_write()
+            self.fence.refused()
         return done
 
     def clear_followups(self, *, failed: bool) -> None:

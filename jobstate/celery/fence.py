@@ -30,9 +30,16 @@ _COMPLETED = (Grip.LANDING, Grip.LANDED)
 
 
 class Fence:
-    """Runs the writes of one attempt, and remembers what they have answered."""
+    """Runs the writes of one attempt, and remembers what they have answered.
 
-    def __init__(self, runtime: Runtime, hold: Hold, grip: Grip) -> None:
+    Args:
+        runtime: The app's.
+        hold: What the attempt holds.
+        grip: Whether it still does.
+        repeatable: Whether the job may run again, so that its take may have been lost.
+    """
+
+    def __init__(self, runtime: Runtime, hold: Hold, grip: Grip, *, repeatable: bool) -> None:
         self.runtime = runtime
         self.hold = hold
         self.grip = grip
@@ -45,6 +52,7 @@ class Fence:
         self.settle: Callable[[], None] = lambda: None
         """Called to find out what has become of it."""
         self._cancelled = False
+        self._repeatable = repeatable
 
     def run(self, operation: Operation[T]) -> T:
         """Run an operation in a transaction of its own."""
@@ -120,10 +128,18 @@ class Fence:
         if self.grip in _COMPLETED:
             raise JobCompleted(self.hold.job_id)
 
-    def note_stale_write(self) -> None:
-        """Remember in the job's history that a write of this attempt was refused."""
+    def refused(self) -> None:
+        """See to a job whose row has refused a write of this attempt.
+
+        The history remembers it. Where the database has died within a second of the take, the job
+        waits again as if it had never been taken, but its message is gone: another one follows.
+        """
+        job_id, attempt = self.hold.job_id, self.hold.attempt
         with suppress(StoreUnavailable):
-            self.run(attempts.note(self.hold.job_id, "stale_write", self.hold.attempt))
+            self.run(attempts.note(job_id, "stale_write", attempt))
+            if self._repeatable:
+                grace = self.runtime.settings.lost_grace
+                self.run(attempts.put_back(job_id, attempt - 1, None, grace))
 
     def _doubt(self) -> None:
         self.doubts += 1
@@ -132,5 +148,5 @@ class Fence:
         """Note that the job is held no more; return what tells the body."""
         self.grip = Grip.LOST
         self.stop()
-        self.note_stale_write()
+        self.refused()
         return LeaseLost(self.hold.job_id, self.hold.attempt)

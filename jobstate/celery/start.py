@@ -147,17 +147,19 @@ def eager_worker(runtime: Runtime) -> Iterator[None]:
 
 def _take(runtime: Runtime, delivery: Delivery) -> Taking | None:
     store = runtime.service.store
-    take = attempts.take(
+    take = partial(
+        attempts.take,
         delivery.job_id,
         delivery.ticket or 0,
         delivery.taker(),
         os.getpid(),
         delivery.policy,
     )
-    taking = store.run(take)
+    taking = store.run(take())
     if taking is not None or delivery.ticket is not None:
         return taking
-    return store.run_all(_adopt(create_job(delivery.adopted(), runtime.settings), take))
+    create = create_job(delivery.adopted(), runtime.settings)
+    return store.run_all(_adopt(create, take(adopting=True)))
 
 
 def _put_back(runtime: Runtime, delivery: Delivery) -> None:
@@ -181,7 +183,7 @@ def _answer(runtime: Runtime, delivery: Delivery, taking: Taking) -> Attempt | N
     """Decide what a take's answer means. None: the job is free, but this worker has no lease."""
     job = taking.job
     if taking.done or _is_mine(delivery, job):
-        hold = Hold(job.id, job.attempt, job.worker_id or UUID(int=0))
+        hold = Hold(job.id, job.attempt, job.worker_id or UUID(int=0), os.getpid())
         attempt = Attempt(runtime, job, hold, followups=taking.followups)
         if attempt.claim(taken=taking.done):
             return attempt

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from celery import Celery, Task
 from celery.canvas import Signature
@@ -35,6 +35,7 @@ from jobstate.errors import (
     LeaseLost,
     OwnerRequired,
 )
+from jobstate.ids import new_id
 from jobstate.records import Job
 from jobstate.states import JobStatus
 from jobstate.values import new_id_of
@@ -371,7 +372,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     ) -> Call:
         given = {name: options.pop(name, None) for name in OWN_OPTIONS}
         owner = owner_of(runtime, given["user_id"], f"The job of task {self.name}")
-        task_id = uuid4() if task_id is None else new_id_of(task_id)
+        task_id = new_id() if task_id is None else new_id_of(task_id)
         freeze_callbacks(self.app, options, user_id=owner, parent_job=str(task_id))
         return Call(
             message=self._message(args, kwargs, options),

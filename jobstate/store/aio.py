@@ -139,9 +139,12 @@ class AsyncStore:
                 check_version(await cursor.fetchall())
                 self._fits = True
             params = {**operation.params, "patience": patience}
-            statement = self._queries[operation.statement].encode()
-            await cursor.execute(statement, params, prepare=self._prepare)
-            return await cursor.fetchall() if returns_rows(cursor) else []
+            for name in operation.statements:
+                statement = self._queries[name].encode()
+                await cursor.execute(statement, params, prepare=self._prepare)
+                if rows := await cursor.fetchall() if returns_rows(cursor) else []:
+                    break
+            return rows
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:

@@ -28,6 +28,13 @@ class Operation(Generic[T]):
     statement: str
     params: Mapping[str, Any]
     read: Callable[[list[Row]], T]
+    otherwise: str | None = None
+    """The statement that is asked next, with the same parameters, where this one has no answer."""
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The statements, in the order in which they are asked until one has an answer."""
+        return (self.statement,) if self.otherwise is None else (self.statement, self.otherwise)
 
 
 Script = Generator[Operation[Any], Any, T]

@@ -1,7 +1,9 @@
 -- Every statement of jobstate. One section each: a name, what it is for, the statement.
 -- {schema} is the quoted schema; {braces} with another name paste the fragment of that name.
--- Guarded writes lock the row first and decide then, so that what they answer is true:
--- done and the row after it, or refused and the row as it is, or nothing when there is no row.
+-- Guarded writes answer what is true: done and the row after it, or refused and the row as it is, or
+-- nothing when there is no row. Those of a job's usual way do it in one update, whose condition
+-- Postgres checks again once it has the row's lock; where that changes nothing, a second statement
+-- reads why. The others lock the row first and decide then.
 
 -- fragment: job_columns
 -- The columns of records.Job, in its order.
@@ -46,8 +48,21 @@
         select * from job
         where attempt = cast(:attempt as integer)
             and worker_id = cast(:worker_id as uuid)
+            and pid = coalesce(cast(:pid as integer), pid)
             and status = 'processing'
     )
+
+-- fragment: mine
+-- The job, where this attempt still holds it.
+    jobs.id = cast(:id as uuid)
+        and jobs.attempt = cast(:attempt as integer)
+        and jobs.worker_id = cast(:worker_id as uuid)
+        and jobs.pid = coalesce(cast(:pid as integer), jobs.pid)
+        and jobs.status = 'processing'
+
+-- fragment: relaxed
+-- A commit that need not wait for the disk, and may be lost if the server dies in the next second.
+    relaxed as materialized (select set_config('synchronous_commit', 'off', true))
 
 -- fragment: held
 -- The job, locked, where this attempt still holds it.
@@ -119,7 +134,7 @@ select set_config('idle_in_transaction_session_timeout', '5s', true);
 with {patience}
 insert into {schema}.jobs (
     id, user_id, job_type, task_name, queue, parameters, message, eta, expires_at, deadline_at,
-    next_check_at, idempotency_key, parent_id, retry_of, call, only_items
+    next_check_at, idempotency_key, parent_id, retry_of, call
 )
 select
     cast(:id as uuid), :user_id, cast(:job_type as text), cast(:task_name as text),
@@ -130,21 +145,7 @@ select
         clock_timestamp() + make_interval(secs => cast(:publish_grace as double precision))
     ),
     cast(:idempotency_key as text), cast(:parent_id as uuid), cast(:retry_of as uuid),
-    cast(:call as jsonb),
-    case
-        when cast(:only_failed as boolean) then array(
-            select job_items.key
-            from {schema}.jobs as original
-            join {schema}.job_items
-                on job_items.job_id = original.id and job_items.attempt = original.attempt
-            where original.id = cast(:retry_of as uuid) and job_items.status = 'failed'
-        )
-        -- A job that retries some items, run again, has the same ones to do.
-        else (
-            select original.only_items
-            from {schema}.jobs as original where original.id = cast(:retry_of as uuid)
-        )
-    end
+    cast(:call as jsonb)
 from patience, (
     select
         coalesce(
@@ -162,6 +163,25 @@ from patience, (
 ) as times
 on conflict do nothing
 returning {job_columns};
+
+-- name: narrow
+-- Have a job that retries another do only the items that failed there; or only those that the other
+-- was to do, which retried some itself.
+update {schema}.jobs set
+    only_items = case
+        when cast(:only_failed as boolean) then array(
+            select job_items.key
+            from {schema}.job_items
+            where job_items.job_id = original.id
+                and job_items.attempt = original.attempt
+                and job_items.status = 'failed'
+        )
+        else original.only_items
+    end
+from {schema}.jobs as original
+where jobs.id = cast(:id as uuid)
+    and original.id = jobs.retry_of
+    and (cast(:only_failed as boolean) or original.only_items is not null);
 
 -- name: find_existing
 -- Read the job that kept another from being created, and whether it is of this user and type.
@@ -182,15 +202,22 @@ select user_id = :user_id, {job_columns} from {schema}.jobs where id = cast(:id 
 select {job_columns} from {schema}.jobs where id = cast(:id as uuid);
 
 -- name: list_jobs
--- Read one page of an owner's jobs, newest first, from where the last page ended.
-select {job_columns} from {schema}.jobs
-where user_id = :user_id
-    and (cast(:status as text) is null or status = cast(:status as text))
-    and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
-    and (
-        cast(:before_id as uuid) is null
-        or (created_at, id) < (cast(:before_at as timestamptz), cast(:before_id as uuid))
-    )
+-- Read one page of an owner's jobs, newest first, from where the last page ended. The index has each
+-- status in this order: a page is the first of what the statuses have first.
+select {job_columns}
+from unnest(cast(:statuses as text[])) as wanted (of_status)
+cross join lateral (
+    select * from {schema}.jobs
+    where user_id = :user_id
+        and status = wanted.of_status
+        and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
+        and (created_at, id) < (
+            coalesce(cast(:before_at as timestamptz), 'infinity'),
+            coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        )
+    order by created_at desc, id desc
+    limit cast(:limit as integer)
+) as first
 order by created_at desc, id desc
 limit cast(:limit as integer);
 
@@ -390,17 +417,9 @@ where cast(:everybody as boolean) or user_id = :user_id
 group by job_type, status
 order by job_type, status;
 
--- name: take
--- Give the job to a new attempt when nobody holds it, the ticket fits and the taker's lease is
--- alive; say whether it was.
-with {locked},
-lease as (
-    select from {schema}.workers
-    where id = cast(:worker_id as uuid) and dead_at is null and lease_until > clock_timestamp()
-),
-done as (
-    update {schema}.jobs set
-        status = 'processing',
+-- fragment: taking
+-- What every take writes.
+    status = 'processing',
         attempt = jobs.attempt + 1,
         worker_id = cast(:worker_id as uuid),
         pid = cast(:pid as integer),
@@ -408,93 +427,139 @@ done as (
         max_rescues = cast(:max_rescues as integer),
         keep_partial = cast(:keep_partial as boolean),
         no_progress = cast(:no_progress as double precision),
+        progress_at = now.at,
+        attempt_started_at = now.at,
+        started_at = coalesce(jobs.started_at, now.at),
+        updated_at = now.at,
+        publishes = 0,
+        error_code = null,
+        next_check_at = least(
+            jobs.deadline_at, jobs.cancel_requested_at,
+            now.at + make_interval(secs => cast(:no_progress as double precision))
+        )
+
+-- fragment: takeable
+-- The job, where nobody holds it, the ticket fits and the taker's lease is alive.
+    jobs.id = cast(:id as uuid)
+        and jobs.attempt = cast(:ticket as integer)
+        and jobs.worker_id is null
+        and exists (
+            select from {schema}.workers
+            where workers.id = cast(:worker_id as uuid) and dead_at is null
+                and lease_until > clock_timestamp()
+        )
+
+-- fragment: now
+-- The moment, and how durable the commit is. One take that may be repeated is not worth a wait for
+-- the disk: lost with the server, the job is queued again, and its attempt is fenced out.
+    now as materialized (
+        select clock_timestamp() as at, set_config(
+            'synchronous_commit',
+            case
+                when cast(:relaxed as boolean) then 'off'
+                else current_setting('synchronous_commit')
+            end,
+            true
+        )
+    )
+
+-- name: take
+-- Give a queued job to its first attempt.
+with {patience},
+{now}
+update {schema}.jobs set
+    {taking}
+from patience, now
+where {takeable}
+    and jobs.status = 'queued'
+returning
+    true, true, coalesce(cast(message ->> 'followups' as boolean), false), {job_columns};
+
+-- name: take_again
+-- Give a released job to a further attempt, which begins from nothing; see not_taken.
+with {patience},
+{now},
+done as (
+    update {schema}.jobs set
+        {taking},
         progress = 0,
         progress_current = null,
         progress_total = null,
         progress_message = null,
-        progress_at = now.at,
-        attempt_started_at = now.at,
         items_succeeded = 0,
         items_failed = 0,
         items_skipped = 0,
         retry_at = null,
         -- The tasks that it was delegated to have run: they are not to be published again.
-        message = case when jobs.message -> 'canvas' is null then jobs.message end,
-        publishes = 0,
-        error_code = null,
-        next_check_at = least(
-            jobs.deadline_at, jobs.cancel_requested_at,
-            clock_timestamp() + make_interval(secs => cast(:no_progress as double precision))
-        ),
-        started_at = coalesce(jobs.started_at, clock_timestamp()),
-        updated_at = clock_timestamp()
-    from job, (select clock_timestamp() as at) as now
-    where jobs.id = job.id
-        and job.attempt = cast(:ticket as integer)
-        and job.worker_id is null
-        and job.status in ('queued', 'processing')
-        and exists (select from lease)
+        message = case when jobs.message -> 'canvas' is null then jobs.message end
+    from patience, now
+    where {takeable}
+        and jobs.status = 'processing'
     returning jobs.*
 ),
 superseded as (
     update {schema}.assets set next_check_at = clock_timestamp()
     from done
-    where done.attempt > 1
-        and assets.job_id = done.id
-        and assets.attempt < done.attempt
-        and assets.managed
+    where assets.job_id = done.id and assets.attempt < done.attempt and assets.managed
 )
+select true, true, coalesce(cast(message ->> 'followups' as boolean), false), {job_columns}
+from done;
+
+-- name: not_taken
+-- Read a job that was not taken: whether the taker's lease is alive, whether follow-ups are stored.
 select
-    true as done, true as lease_alive,
-    coalesce(cast(message ->> 'followups' as boolean), false) as followups, {job_columns}
-from done
-union all
-select
-    false, exists (select from lease),
+    false,
+    exists (
+        select from {schema}.workers
+        where workers.id = cast(:worker_id as uuid) and dead_at is null
+            and lease_until > clock_timestamp()
+    ),
     coalesce(cast(message ->> 'followups' as boolean), false), {job_columns}
-from job where not exists (select from done);
+from {schema}.jobs where id = cast(:id as uuid);
+
+-- fragment: following
+-- Whether a landing leaves something to dispatch: after a failure, errbacks alone.
+    cast(:followups as boolean) and (
+            cast(:whole as boolean)
+            or coalesce(cast(jobs.message ->> 'errbacks' as boolean), false)
+        )
 
 -- name: land
 -- Land the job that this attempt holds; keep its message while follow-ups are to be dispatched.
-with {held},
-following as (
-    select cast(:followups as boolean) and (
-        cast(:whole as boolean) or coalesce(cast(message ->> 'errbacks' as boolean), false)
-    ) as pending
-    from held
-),
-done as (
-    update {schema}.jobs set
-        status = cast(:status as text),
-        progress = case
-            when cast(:whole as boolean) then 100
-            else coalesce(cast(:progress as smallint), jobs.progress)
-        end,
-        progress_current = coalesce(cast(:current as double precision), jobs.progress_current),
-        progress_total = nullif(
-            coalesce(cast(:total as double precision), jobs.progress_total), 'NaN'
-        ),
-        progress_message = coalesce(cast(:progress_message as text), jobs.progress_message),
-        result = cast(:result as jsonb),
-        error_code = cast(:error_code as text),
-        error_message = cast(:error_message as text),
-        error_detail = cast(:error_detail as jsonb),
-        worker_id = null,
-        pid = null,
-        followups_pending = following.pending,
-        message = case when following.pending then jobs.message end,
-        next_check_at = case
-            when following.pending
-                then clock_timestamp()
-                    + make_interval(secs => cast(:publish_grace as double precision))
-        end,
-        updated_at = clock_timestamp(),
-        completed_at = clock_timestamp()
-    from held, following
-    where jobs.id = held.id
-    returning jobs.*
-)
-{answer};
+with {patience}
+update {schema}.jobs set
+    status = cast(:status as text),
+    progress = case
+        when cast(:whole as boolean) then 100
+        else coalesce(cast(:progress as smallint), jobs.progress)
+    end,
+    progress_current = coalesce(cast(:current as double precision), jobs.progress_current),
+    progress_total = nullif(
+        coalesce(cast(:total as double precision), jobs.progress_total), 'NaN'
+    ),
+    progress_message = coalesce(cast(:progress_message as text), jobs.progress_message),
+    result = cast(:result as jsonb),
+    error_code = cast(:error_code as text),
+    error_message = cast(:error_message as text),
+    error_detail = cast(:error_detail as jsonb),
+    worker_id = null,
+    pid = null,
+    followups_pending = {following},
+    message = case when {following} then jobs.message end,
+    next_check_at = case
+        when {following}
+            then clock_timestamp()
+                + make_interval(secs => cast(:publish_grace as double precision))
+    end,
+    updated_at = clock_timestamp(),
+    completed_at = clock_timestamp()
+from patience
+where {mine}
+returning true, {job_columns};
+
+-- name: refused
+-- Read a job that a guarded write has left as it is.
+select false, {job_columns} from {schema}.jobs where id = cast(:id as uuid);
 
 -- name: clear_followups
 -- Forget a landed job's message: its callbacks and the next chain step were dispatched.
@@ -544,7 +609,7 @@ noted as (
 -- Write an attempt's progress, unless the row is locked. Losing it with the server costs nothing, as
 -- the next report follows: the commit need not wait for the disk.
 with {freely_held},
-relaxed as materialized (select set_config('synchronous_commit', 'off', true)),
+{relaxed},
 done as (
     update {schema}.jobs set
         progress = coalesce(cast(:progress as smallint), jobs.progress),
@@ -569,7 +634,9 @@ where id = cast(:id as uuid)
     and 3 > (
         select count(*) from {schema}.job_events
         where job_id = cast(:id as uuid) and event = cast(:event as text)
-    );
+    )
+-- No foreign key keeps the history of a job that is deleted meanwhile from coming to be.
+for key share;
 
 -- name: check_held
 -- Answer whether this attempt still holds the job, and whether it was asked to be cancelled.
@@ -577,6 +644,7 @@ select cancel_requested_at is not null from {schema}.jobs
 where id = cast(:id as uuid)
     and attempt = cast(:attempt as integer)
     and worker_id = cast(:worker_id as uuid)
+    and pid = coalesce(cast(:pid as integer), pid)
     and status = 'processing';
 
 -- name: record_items
@@ -647,7 +715,7 @@ held as (
             or status in ('completed', 'partial')
         )
 ),
-relaxed as materialized (select set_config('synchronous_commit', 'off', true)),
+{relaxed},
 written as (
     insert into {schema}.job_logs (job_id, attempt, at, level, logger, message)
     select
@@ -844,19 +912,23 @@ where id = cast(:id as uuid)
 
 -- name: note_published
 -- Remember that the job's message went out. Losing this memory costs a duplicate that is dropped,
--- so the commit need not wait for the disk.
+-- so the commit need not wait for the disk. The first time, it touches no column of an index:
+-- the sweeper looks at a job soon after it was to be published anyhow.
 with {patience},
-relaxed as materialized (select set_config('synchronous_commit', 'off', true)),
+{relaxed},
 noted as (
     update {schema}.jobs set
         published_at = clock_timestamp(),
         publishes = publishes + 1,
-        next_check_at = least(
-            deadline_at, expires_at, cancel_requested_at,
-            clock_timestamp() + make_interval(
-                secs => cast(:look_again as double precision) * power(2, least(publishes, 10))
+        next_check_at = case
+            when publishes = 0 and next_check_at > clock_timestamp() then next_check_at
+            else least(
+                deadline_at, expires_at, cancel_requested_at,
+                clock_timestamp() + make_interval(
+                    secs => cast(:look_again as double precision) * power(2, least(publishes, 10))
+                )
             )
-        )
+        end
     from patience, relaxed
     where id = cast(:id as uuid)
         and attempt = cast(:ticket as integer)

@@ -129,9 +129,11 @@ class Store:
                 check_version(cursor.fetchall())
                 self._fits = True
             params = {**operation.params, "patience": patience}
-            statement = self._queries[operation.statement].encode()
-            cursor.execute(statement, params, prepare=self._prepare)
-            return cursor.fetchall() if returns_rows(cursor) else []
+            for name in operation.statements:
+                cursor.execute(self._queries[name].encode(), params, prepare=self._prepare)
+                if rows := cursor.fetchall() if returns_rows(cursor) else []:
+                    break
+            return rows
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

@@ -25,24 +25,29 @@ class Mutant(NamedTuple):
 
 
 ATTEMPT = "attempt = cast(%(attempt)s as integer)\n            and "
-WORKER = "and worker_id = cast(%(worker_id)s as uuid)\n            "
-FENCE = ATTEMPT + WORKER.removeprefix("and ") + "and "
-TICKET = "and job.attempt = cast(%(ticket)s as integer)"
+WORKER = "worker_id = cast(%(worker_id)s as uuid)\n            and "
+PROCESS = "pid = coalesce(cast(%(pid)s as integer), pid)\n            and "
+FENCE = ATTEMPT + WORKER + PROCESS
+MY_ATTEMPT = "\n        and jobs.attempt = cast(%(attempt)s as integer)"
+MY_WORKER = "\n        and jobs.worker_id = cast(%(worker_id)s as uuid)"
+MY_PROCESS = "\n        and jobs.pid = coalesce(cast(%(pid)s as integer), jobs.pid)"
+MY_FENCE = MY_ATTEMPT + MY_WORKER + MY_PROCESS
+TICKET = "and jobs.attempt = cast(%(ticket)s as integer)"
+LEASE = "\n                and lease_until > clock_timestamp()"
+TAKER = "workers.id = cast(%(worker_id)s as uuid) and dead_at is null"
 
 MUTANTS = {
-    "any ticket takes": Mutant("take", TICKET, harm="it is not there to be taken"),
-    "a worker without a lease takes": Mutant(
-        "take", "and exists (select from lease)", harm="the taker"
-    ),
+    "any ticket takes": Mutant("take_again", TICKET, harm="it is not there to be taken"),
+    "a worker without a lease takes": Mutant("take", TAKER + LEASE, "true", harm="the taker"),
     "a worker whose lease ran out takes": Mutant(
-        "take", "and lease_until > clock_timestamp()", harm="the taker's lease has run out"
+        "take", LEASE, harm="the taker's lease has run out"
     ),
     "anybody reports": Mutant("report_progress", FENCE, harm="who writes"),
     "anybody records items": Mutant("record_items", FENCE, harm="who writes"),
     "anybody adds assets": Mutant("add_asset", FENCE, harm="who writes"),
-    "anybody lands": Mutant("land", FENCE, harm="who lands it"),
-    "an earlier attempt of the worker lands": Mutant("land", ATTEMPT, harm="who lands it"),
-    "another worker lands": Mutant("land", WORKER, harm="who lands it"),
+    "anybody lands": Mutant("land", MY_FENCE, harm="who lands it"),
+    "an earlier attempt of the worker lands": Mutant("land", MY_ATTEMPT, harm="who lands it"),
+    "another worker lands": Mutant("land", MY_WORKER, harm="who lands it"),
     "anybody releases": Mutant("release", FENCE, harm="who releases it"),
     "anybody rescues": Mutant("rescue", FENCE, harm="who rescues it"),
     "every job runs again": Mutant("rescue", "held.idempotent and "),

@@ -107,7 +107,6 @@ ASSET = """
     values (gen_random_uuid(), %s, gen_random_uuid(), 1, 'csv', 'u', 'p', %s)
 """
 ITEM = "insert into jobstate.job_items (job_id, key, attempt, status) values (%s, 'a', 1, %s)"
-EVENT = "insert into jobstate.job_events (job_id, event, attempt) values (%s, %s, 1)"
 
 
 @pytest.mark.parametrize(
@@ -129,12 +128,25 @@ def test_assets_and_items_have_rules_too(
     assert refused.value.diag.constraint_name == constraint
 
 
-@pytest.mark.parametrize(("statement", "value"), [(ASSET, 1), (ITEM, "failed"), (EVENT, "retry")])
+@pytest.mark.parametrize(("statement", "value"), [(ASSET, 1), (ITEM, "failed")])
 def test_what_belongs_to_a_job_cannot_be_without_one(
     connect: Connect, statement: str, value: object
 ) -> None:
     with pytest.raises(errors.ForeignKeyViolation):
         connect().execute(statement, (uuid4(), value))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "statement", ["delete from jobstate.jobs", "truncate jobstate.jobs cascade"]
+)
+def test_the_history_goes_with_its_job(
+    job_in: Callable[[str], object], connect: Connect, how: str
+) -> None:
+    job_in("processing")
+    count = "select count(*) from jobstate.job_events"
+    assert connect().execute(count).fetchone() == (2,)
+    connect().execute(f"{how} jobstate.jobs {'cascade' if how == 'truncate' else ''}")  # type: ignore[arg-type]
+    assert connect().execute(count).fetchone() == (0,)
 
 
 @pytest.mark.parametrize("status", JobStatus)

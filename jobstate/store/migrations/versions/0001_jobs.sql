@@ -1,5 +1,5 @@
 -- name: jobs
--- What never changes stands first: an update's WAL leaves out what is the same at the beginning.
+-- What changes least stands first: an update's WAL leaves out what is the same at the beginning.
 create table {schema}.jobs (
     id uuid primary key,
     user_id {user_id_type} not null {user_id_reference},
@@ -13,6 +13,7 @@ create table {schema}.jobs (
     parent_id uuid,
     retry_of uuid,
     created_at timestamptz not null default clock_timestamp(),
+    message jsonb,
     status text not null default 'queued',
     progress smallint not null default 0,
     progress_current double precision,
@@ -37,7 +38,6 @@ create table {schema}.jobs (
     deadline_at timestamptz,
     cancel_requested_at timestamptz,
     next_check_at timestamptz,
-    message jsonb,
     published_at timestamptz,
     publishes integer not null default 0,
     followups_pending boolean not null default false,
@@ -63,18 +63,15 @@ create table {schema}.jobs (
 ) with (fillfactor = 85);
 
 -- name: jobs_owner
-create index jobs_owner on {schema}.jobs (user_id, created_at desc, id desc);
-
--- name: jobs_owner_status
-create index jobs_owner_status on {schema}.jobs (user_id, status);
+-- Each index on a status costs every transition; this one serves the lists of all and of one.
+create index jobs_owner on {schema}.jobs (user_id, status, created_at);
 
 -- name: jobs_idempotency
 create unique index jobs_idempotency on {schema}.jobs (user_id, job_type, idempotency_key)
     where idempotency_key is not null;
 
 -- name: jobs_due
-create index jobs_due on {schema}.jobs (next_check_at)
-    where completed_at is null or followups_pending;
+create index jobs_due on {schema}.jobs (next_check_at) where next_check_at is not null;
 
 -- name: jobs_held
 create index jobs_held on {schema}.jobs (worker_id) where worker_id is not null;
@@ -128,9 +125,11 @@ create table {schema}.job_items (
 );
 
 -- name: job_events
+-- No foreign key: it would lock the job's row anew for each event. Events come from the triggers, or
+-- from statements that hold that lock; a trigger deletes them with their job.
 create table {schema}.job_events (
-    id bigint generated always as identity primary key,
-    job_id uuid not null references {schema}.jobs (id) on delete cascade,
+    job_id uuid not null,
+    id bigint generated always as identity,
     at timestamptz not null default clock_timestamp(),
     event text not null,
     from_status text,
@@ -138,11 +137,9 @@ create table {schema}.job_events (
     attempt integer not null,
     worker_id uuid,
     error_code text,
-    detail jsonb
+    detail jsonb,
+    primary key (job_id, id)
 );
-
--- name: job_events_job
-create index job_events_job on {schema}.job_events (job_id, id);
 
 -- name: job_logs
 create table {schema}.job_logs (
@@ -215,3 +212,23 @@ create trigger jobs_inserted after insert on {schema}.jobs
 create trigger jobs_moved after update on {schema}.jobs
     for each row when (old.status is distinct from new.status)
     execute function {schema}.record_transition();
+
+-- name: forget_history
+create function {schema}.forget_history() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'TRUNCATE' then
+        truncate {schema}.job_events;
+    else
+        delete from {schema}.job_events using gone where job_events.job_id = gone.id;
+    end if;
+    return null;
+end
+$$;
+
+-- name: jobs_deleted
+create trigger jobs_deleted after delete on {schema}.jobs referencing old table as gone
+    for each statement execute function {schema}.forget_history();
+
+-- name: jobs_truncated
+create trigger jobs_truncated after truncate on {schema}.jobs
+    for each statement execute function {schema}.forget_history();

@@ -104,15 +104,17 @@ class Cleaner:
             found = self._store.run(
                 purgeable(ages, tried, BATCH, with_files=self._may_remove_files)
             )
-            tried |= set(found)
-            purged += self._purge(found)
+            gone = self._purge(found)
+            purged += len(gone)
+            # Those alone: a purge of millions would name ever more that are no longer there.
+            tried |= set(found) - gone
             if len(found) < BATCH:
                 break
         return purged
 
-    def _purge(self, job_ids: list[UUID]) -> int:
+    def _purge(self, job_ids: list[UUID]) -> set[UUID]:
         if not job_ids:
-            return 0
+            return set()
         files = self._store.run(files_of(job_ids))
         gone = {file for file in files if self._remove(file)}
         # Row by row, so that a job with very many files is done with one day.
@@ -185,6 +187,6 @@ def forget_files(asset_ids: list[UUID]) -> Operation[None]:
     return Operation("forget_files", {"ids": asset_ids}, lambda _: None)
 
 
-def purge_jobs(job_ids: list[UUID]) -> Operation[int]:
-    """Delete those of these jobs that nothing needs any more; answer how many."""
-    return Operation("purge_jobs", {"ids": job_ids}, len)
+def purge_jobs(job_ids: list[UUID]) -> Operation[set[UUID]]:
+    """Delete those of these jobs that nothing needs any more; answer which."""
+    return Operation("purge_jobs", {"ids": job_ids}, lambda rows: {job_id for (job_id,) in rows})

@@ -1,0 +1,31 @@
+"""django-celery-results."""
+
+import os
+import sys
+
+import django
+from celery import Celery
+from django.core.management import call_command
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "django_settings"
+
+app = Celery("django_results", broker=os.environ["BENCH_BROKER"], backend="django-db")
+app.conf.task_default_queue = "bench"
+
+
+@app.task(name="nothing")
+def nothing(number: int) -> int:
+    """Do nothing."""
+    return number
+
+
+def fill(number: int) -> None:
+    """Enqueue so many jobs."""
+    django.setup()
+    call_command("migrate", verbosity=0)
+    for index in range(number):
+        nothing.delay(index)
+
+
+if __name__ == "__main__":
+    fill(int(sys.argv[2]))

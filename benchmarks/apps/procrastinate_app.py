@@ -1,0 +1,31 @@
+"""Procrastinate: its queue is a table of the same Postgres."""
+
+import os
+import sys
+
+import psycopg
+from procrastinate import App, PsycopgConnector
+
+url = os.environ["BENCH_DATABASE"].replace("+psycopg", "")
+app = App(connector=PsycopgConnector(conninfo=url))
+
+
+@app.task(name="nothing", queue="bench")
+def nothing(number: int) -> int:
+    """Do nothing."""
+    return number
+
+
+def fill(number: int) -> None:
+    """Enqueue so many jobs."""
+    with app.open():
+        with psycopg.connect(url) as connection:
+            found = connection.execute("select to_regclass('procrastinate_jobs')").fetchone()
+        if found == (None,):
+            app.schema_manager.apply_schema()
+        for index in range(number):
+            nothing.defer(number=index)
+
+
+if __name__ == "__main__":
+    fill(int(sys.argv[2]))

@@ -1,0 +1,145 @@
+"""How fast a queue is worked off, and at what cost: ``python -m benchmarks.drain``."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import redis
+
+from benchmarks.contestants import DRAIN, DRAIN_4, PROGRESS, Contestant
+from benchmarks.measures import Watcher, cpu_of, own_cpu_of, ratio, wait_until
+from jobstate import Settings
+from jobstate.embedded import Postgres, Redis
+from jobstate.store.migrations import apply
+
+STEADY = 0.1
+"""Which part of the jobs is done before the clock starts: the pool has been forked by then."""
+
+Servers = tuple[Postgres, Redis]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One queue worked off. CPU microseconds, commits, bytes and tuples are for one job."""
+
+    jobs_per_second: float
+    main_cpu: float
+    pool_cpu: float
+    postgres_cpu: float
+    broker_cpu: float
+    commits: float
+    wal_bytes: float
+    dead_tuples: float
+
+
+def drain(contestant: Contestant, servers: Servers, number: int) -> Run:
+    """Fill a queue, start a worker, and watch it end."""
+    postgres, broker = servers
+    urls = {"broker": broker.url, "database": postgres.url}
+    queue, watcher = redis.Redis.from_url(broker.url), Watcher(postgres.url)
+    queue.flushall()
+    contestant.fill(urls, number)
+    left = _left(contestant, queue, watcher)
+    before = watcher.work()
+    with tempfile.TemporaryDirectory() as folder, _worker(contestant, urls, Path(folder)) as worker:
+
+        def cpu() -> tuple[float, float, float, float]:
+            main = own_cpu_of(worker.pid)
+            pool = cpu_of(worker.pid) - main
+            return main, pool, cpu_of(postgres.pid), cpu_of(broker.pid)
+
+        began = wait_until(lambda: left() <= number * (1 - STEADY), "the first jobs' end")
+        begun, used = left(), cpu()
+        ended = wait_until(lambda: left() == 0, "the end of the queue")
+        used = tuple(now - then for now, then in zip(cpu(), used, strict=True))
+        time.sleep(1.2)  # What was prefetched is done, and sessions have told what they did.
+    done = watcher.work() - before
+    watcher.close()
+    main, pool, database, brokers = (seconds * 1e6 / begun for seconds in used)
+    rate = begun / (ended - began)
+    return Run(rate, main, pool, database, brokers, **asdict(done / number))
+
+
+def _left(contestant: Contestant, queue: Any, watcher: Watcher) -> Callable[[], int]:
+    """Return what tells how many jobs wait."""
+    if contestant.module == "procrastinate_app":
+        waiting = "select count(*) from procrastinate_jobs where status in ('todo', 'doing')"
+        return lambda: int(watcher.scalar(waiting))
+    name = "dramatiq:bench" if contestant.module == "dramatiq_app" else "bench"
+    return lambda: int(queue.llen(name))
+
+
+@contextmanager
+def _worker(
+    contestant: Contestant, urls: dict[str, str], folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    log = folder / "log"
+    worker = contestant.start(urls, log)
+    try:
+        yield worker
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+    except BaseException:
+        print(log.read_text(errors="replace")[-3000:], file=sys.stderr)
+        raise
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Start Postgres, durable, and Redis; have the tables of jobstate there."""
+    # No checkpoint in between: its full pages would be counted to whoever comes next.
+    settings = {"checkpoint_timeout": "1h", "max_wal_size": "8GB"}
+    with Postgres(settings=settings) as postgres, Redis() as broker:
+        apply(Settings.for_database(postgres.url))
+        yield postgres, broker
+
+
+def in_turn(
+    contestants: Sequence[Contestant], number: int, rounds: int, tell: Callable[[str], object]
+) -> dict[str, list[Run]]:
+    """Let each have a turn, and again."""
+    runs: dict[str, list[Run]] = {contestant.name: [] for contestant in contestants}
+    with servers() as pair:
+        for turn in range(rounds):
+            for contestant in contestants:
+                run = drain(contestant, pair, max(10, round(number * contestant.share)))
+                runs[contestant.name].append(run)
+                tell(f"round {turn + 1}: {contestant.name} {run.jobs_per_second:,.0f}/s")
+    return runs
+
+
+def summary(runs: dict[str, list[Run]], yardstick: str) -> list[dict[str, Any]]:
+    """Return the medians of each, and the ratio of its rates to the yardstick's."""
+    base = [run.jobs_per_second for run in runs[yardstick]]
+    told = []
+    for name, mine in runs.items():
+        figures = {
+            key: median(asdict(run)[key] for run in mine) for key in Run.__dataclass_fields__
+        }
+        rates = [run.jobs_per_second for run in mine]
+        told.append({"name": name, "ratio": ratio(rates, base), **figures})
+    return told
+
+
+def main() -> None:
+    """Run a quick round of everything, and print it."""
+    for contestants, number in ((DRAIN, 1000), (DRAIN_4, 1000), (PROGRESS, 500)):
+        chosen = [one for one in contestants if not sys.argv[1:] or one.module in sys.argv[1:]]
+        for row in summary(in_turn(chosen, number, 1, print), chosen[0].name):
+            print(row)
+
+
+if __name__ == "__main__":
+    main()

@@ -91,6 +91,11 @@ def list_all_jobs(
     return Operation("list_all_jobs", params, lambda rows: [Job.from_row(row) for row in rows])
 
 
+def orphans(job_id: UUID) -> Operation[int]:
+    """Count the files of a job that no attempt will ever show."""
+    return Operation("orphans", {"id": job_id}, lambda rows: int(rows[0][0]))
+
+
 def watched(seen: Iterable[UUID], limit: int, landed_within: float) -> Operation[list[Job]]:
     """Read the jobs that run or wait, have landed within so many seconds, or were seen before.
 

@@ -50,19 +50,24 @@ class Runtime:
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self.app = app
+        self.seat = Seat()
+        self.bench = Bench()
+        self.keeper: Keeping | None = None
+        self.point_at(settings)
+
+    def point_at(self, settings: Settings) -> None:
+        """Use these settings from now on, in everything that has this runtime."""
         self.settings = settings
-        self.beacon = BrokerBeacon(app, settings.publish_timeout)
+        self.beacon = BrokerBeacon(self.app, settings.publish_timeout)
         self.service = JobService(
             settings.database_url,
             settings=settings,
             publish=lambda job_id: self.publish_stored(job_id, again=True),
             beacon=self.beacon,
         )
-        self.seat = Seat()
-        self.bench = Bench()
-        self._announcer = Announcer(app, settings.publish_timeout)
-        self.keeper: Keeping | None = None
+        self._announcer = Announcer(self.app, settings.publish_timeout)
         self._circuit = Circuit()
+        self.__dict__.pop("aio", None)
 
     @cached_property
     def aio(self) -> AsyncJobService:

@@ -1737,3 +1737,13 @@ with chosen as (
     )
 )
 {summary};
+
+-- name: empty_tables
+-- Delete everything; for tests alone.
+truncate {schema}.jobs, {schema}.workers, {schema}.sweeps cascade;
+
+-- name: orphans
+-- Count the files that jobstate keeps of a job, and that no attempt will ever show.
+select count(*)
+from {schema}.assets join {schema}.jobs on jobs.id = assets.job_id
+where jobs.id = cast(:id as uuid) and {asset_is_over};

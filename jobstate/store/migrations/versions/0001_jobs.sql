@@ -71,7 +71,9 @@ create unique index jobs_idempotency on {schema}.jobs (user_id, job_type, idempo
     where idempotency_key is not null;
 
 -- name: jobs_due
-create index jobs_due on {schema}.jobs (next_check_at) where next_check_at is not null;
+-- Every live job is in it, so that live ones are found and counted without the others.
+create index jobs_due on {schema}.jobs (next_check_at)
+    where completed_at is null or followups_pending;
 
 -- name: jobs_held
 create index jobs_held on {schema}.jobs (worker_id) where worker_id is not null;

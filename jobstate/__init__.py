@@ -4,7 +4,14 @@ Importing this package does nothing; `install` connects it to a Celery app.
 """
 
 from jobstate.aio import AsyncJobService
-from jobstate.celery import CurrentJob, JobState, JobTask, current_job, install
+from jobstate.celery import (
+    CurrentJob,
+    JobLogFilter,
+    JobState,
+    JobTask,
+    current_job,
+    install,
+)
 from jobstate.errors import (
     AssetNotFound,
     ConfigurationError,
@@ -56,6 +63,7 @@ __all__ = [
     "JobItem",
     "JobLocked",
     "JobLog",
+    "JobLogFilter",
     "JobNotFound",
     "JobService",
     "JobState",

@@ -22,6 +22,7 @@ from jobstate.errors import LeaseLost
 from jobstate.operations import about
 from jobstate.records import Job, Partial
 from jobstate.states import ErrorCode, JobStatus
+from jobstate.tracing import JobSpan
 from jobstate.values import to_json
 
 logger = logging.getLogger("jobstate")
@@ -47,6 +48,8 @@ class Attempt:
         self.exhausted_by: BaseException | None = None
         self.assets = 0
         """How many files the attempt has linked."""
+        self.span = JobSpan()
+        """What a trace shows of the attempt."""
         self.seen: object = None
         """What the body sees of the job, once it has looked."""
         self._followups = followups
@@ -98,6 +101,7 @@ class Attempt:
         """Make the one before this current again; what could not be landed is the keeper's now."""
         self.ended = True
         self.reports.progress.stop()
+        self.span.leave()
         if self._token is not None:
             _current.reset(self._token)
             self._token = None
@@ -158,6 +162,7 @@ class Attempt:
         self.fence.grip = Grip.LANDED if done else Grip.LOST
         self.job = job
         if done:
+            self.span.landed(job)
             self.runtime.announce(LANDED, job, self.hold)
         else:
             logger.warning(

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from celery import Celery
 
-from jobstate import attempts
+from jobstate import attempts, tracing
 from jobstate.celery.attempt import current_attempt
 from jobstate.celery.publish import TICKET, Message
 from jobstate.celery.runtime import Runtime
@@ -48,6 +48,14 @@ class Call:
         """The attempt that delegated its job to this call, if one did."""
         return (self.message.options.get("headers") or {}).get(TICKET)
 
+    def in_trace(self) -> "Call":
+        """Return the call as a part of the current trace, which its message carries on."""
+        if not (carried := tracing.headers()):
+            return self
+        options = self.message.options
+        headers = {**(options.get("headers") or {}), **carried}
+        return replace(self, message=replace(self.message, options={**options, "headers": headers}))
+
 
 def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
     """Create the job and publish its message after the commit.
@@ -58,6 +66,23 @@ def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
         InvalidValueError: Something cannot be stored; nothing was.
         StoreUnavailable: The database cannot be reached; nothing was stored.
     """
+    with tracing.enqueueing(call.job_type) as span:
+        job = _submit(runtime, call.in_trace(), connection)
+        span.describe(job)
+        return job
+
+
+async def asubmit(
+    runtime: Runtime, store: AsyncStore, call: Call, connection: object = None
+) -> Job:
+    """Do the same without blocking the event loop; publishing has a thread of its own."""
+    with tracing.enqueueing(call.job_type) as span:
+        job = await _asubmit(runtime, store, call.in_trace(), connection)
+        span.describe(job)
+        return job
+
+
+def _submit(runtime: Runtime, call: Call, connection: object) -> Job:
     new = new_job(runtime, call)
     store = runtime.service.store
     within = None if connection is None else driver_connection(connection)
@@ -76,10 +101,7 @@ def submit(runtime: Runtime, call: Call, connection: object = None) -> Job:
     return job
 
 
-async def asubmit(
-    runtime: Runtime, store: AsyncStore, call: Call, connection: object = None
-) -> Job:
-    """Do the same without blocking the event loop; publishing has a thread of its own."""
+async def _asubmit(runtime: Runtime, store: AsyncStore, call: Call, connection: object) -> Job:
     new = new_job(runtime, call)
     within = None if connection is None else await async_driver_connection(connection)
     job, is_new = await store.run_each(create(new, runtime.settings), within)

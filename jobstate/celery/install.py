@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery
-from celery.signals import worker_shutdown
+from celery.signals import after_setup_logger, after_setup_task_logger, worker_shutdown
 
 from jobstate.aio import AsyncJobService
 from jobstate.celery import signals
 from jobstate.celery.calls import call_of
 from jobstate.celery.enqueue import asubmit, submit
 from jobstate.celery.keeper import KeeperStep, end_keeper
+from jobstate.celery.logcontext import add_filter
 from jobstate.celery.runtime import Runtime, installed, remember
 from jobstate.celery.task import JobTask, own_options
 from jobstate.creation import When
@@ -134,6 +135,8 @@ def install(app: Celery) -> JobState:
         runtime = Runtime(app, Settings.load(app.conf, os.environ))
         remember(app, runtime)
         signals.connect()
+        for setup in (after_setup_logger, after_setup_task_logger):
+            setup.connect(add_filter, dispatch_uid="jobstate.after_setup_logger", weak=False)
         worker_shutdown.connect(end_keeper, dispatch_uid="jobstate.worker_shutdown", weak=False)
         app.steps["worker"].add(KeeperStep)
     return JobState(runtime)

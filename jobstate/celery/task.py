@@ -13,6 +13,7 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
+from jobstate import tracing
 from jobstate.attempts import Policy
 from jobstate.celery import delegation
 from jobstate.celery.announce import PROGRESS
@@ -140,8 +141,15 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         request.id = str(delivery.job_id)
         if not request.is_eager:
             runtime.bench.sit(delivery.job_id)
-        attempt = start(runtime, delivery)
+        span = tracing.start_run(self.name, request)
+        try:
+            attempt = start(runtime, delivery)
+        except BaseException:
+            span.leave()
+            raise
+        attempt.span = span
         attempt.begin()
+        span.taken(attempt.job)
         if attempt.grip is Grip.LANDED:
             value = _as_landed(attempt.job)
         else:

@@ -35,13 +35,19 @@ class WorkerProcess:
         pool: The pool, by Celery's name for it.
         conf: The arguments of `make_app`.
         arguments: More of the command line.
+        app: The module of the app, by the arguments of `TEST_WORKER`.
     """
 
     def __init__(
-        self, log: Path, pool: str, conf: dict[str, Any], arguments: tuple[str, ...] = ()
+        self,
+        log: Path,
+        pool: str,
+        conf: dict[str, Any],
+        arguments: tuple[str, ...] = (),
+        app: str = "tests.worker.main",
     ) -> None:
         self._path = log
-        self._command = ["-A", "tests.worker.main", "worker"]
+        self._command = ["-A", app, "worker"]
         self._command += ["--loglevel=INFO", "--without-gossip", "--without-mingle"]
         self._command += ["-P", pool, "-c", "2", "-n", f"{pool}-{id(self):x}@%h", *arguments]
         self._environment = {**os.environ, "TEST_WORKER": json.dumps(conf)}

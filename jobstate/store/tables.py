@@ -138,8 +138,8 @@ def define(
         ),
         job_events=table(
             "job_events",
-            Column("job_id", Uuid, primary_key=True),
             Column("id", BigInteger, Identity(always=True), primary_key=True),
+            Column("job_id", Uuid, nullable=False),
             Column("at", _AT, nullable=False),
             Column("event", Text, nullable=False),
             Column("from_status", Text),

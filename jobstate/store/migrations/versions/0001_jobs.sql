@@ -130,8 +130,8 @@ create table {schema}.job_items (
 -- No foreign key: it would lock the job's row anew for each event. Events come from the triggers, or
 -- from statements that hold that lock; a trigger deletes them with their job.
 create table {schema}.job_events (
+    id bigint generated always as identity primary key,
     job_id uuid not null,
-    id bigint generated always as identity,
     at timestamptz not null default clock_timestamp(),
     event text not null,
     from_status text,
@@ -139,9 +139,11 @@ create table {schema}.job_events (
     attempt integer not null,
     worker_id uuid,
     error_code text,
-    detail jsonb,
-    primary key (job_id, id)
+    detail jsonb
 );
+
+-- name: job_events_job
+create index job_events_job on {schema}.job_events (job_id, id);
 
 -- name: job_logs
 create table {schema}.job_logs (

@@ -262,7 +262,7 @@ class Attempt:
 
 _current: ContextVar[Attempt | None] = ContextVar("jobstate_attempt", default=None)
 _claimed: dict[Hold, Attempt] = {}
-"""What this process runs; and what it ran and could not land."""
+"""What this process runs; and what it ran and could not land, which no copy may run again."""
 
 
 def current_attempt() -> Attempt | None:
@@ -271,13 +271,12 @@ def current_attempt() -> Attempt | None:
 
 
 def running_attempt(job_id: UUID) -> Attempt | None:
-    """Return this process's attempt at a job, if it has one that has not landed."""
-    return next((mine for mine in list(_claimed.values()) if mine.job.id == job_id), None)
+    """Return this process's latest attempt at a job, if it has one that has not landed."""
+    here = [mine for mine in list(_claimed.values()) if mine.job.id == job_id]
+    return max(here, key=lambda mine: mine.hold.attempt, default=None)
 
 
 def is_running(hold: Hold) -> bool:
     """Tell whether this process still runs an attempt."""
     attempt = _claimed.get(hold)
-    if attempt is not None and attempt.ended:
-        del _claimed[hold]
     return attempt is not None and not attempt.ended

@@ -97,3 +97,25 @@ def test_a_broker_that_was_flushed_costs_no_running_job(faulty: FaultySite) -> N
         client.flushall()
     faulty.let(job)
     assert faulty.completed(job).attempt == 1
+
+
+def test_a_cancellation_outlives_everything_that_runs(
+    postgres: Postgres, faulty_broker_url: str, tmp_path: Path
+) -> None:
+    """The worker, the broker and the database are gone right after the owner has asked."""
+    with FaultySite(tmp_path, postgres.url, faulty_broker_url) as site:
+        worker = site.start()
+        late, early = site.enqueue("waits_late"), site.enqueue("waits")
+        waiting = site.enqueue_with("adds", 1, countdown=600)
+        for job in (late, early):
+            site.running(job)
+            site.service.cancel(job.id, job.user_id)
+        site.service.cancel(waiting.id, waiting.user_id)
+        worker.kill()
+        site.redis.flushall()
+        postgres.restart(immediate=True)
+        site.start()
+        for job in (late, early, waiting):
+            site.failed(job, "cancelled", "The job was cancelled.")
+        # What their first attempts have noted is gone with the broker.
+        assert (site.runs(late), site.runs(early), site.runs(waiting)) == ([], [], [])

@@ -5,7 +5,7 @@ Every write names the attempt that makes it; the database refuses one that no lo
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -215,6 +215,16 @@ def note_published(job_id: UUID, ticket: int, look_again: float) -> Operation[No
     """Remember that a job's message went out; the sweeper looks again after so many seconds."""
     params = {"id": job_id, "ticket": ticket, "look_again": look_again}
     return Operation("note_published", params, nothing)
+
+
+def note_batch_published(ids: Sequence[UUID]) -> Operation[None]:
+    """Remember that the first messages of these jobs went out, as far as nobody has them locked."""
+    return Operation("note_batch_published", {"ids": list(ids)}, nothing)
+
+
+def messages_of(ids: Sequence[UUID]) -> Operation[list[Row]]:
+    """Read what has to be published of these jobs for the first time: the id, and `message_of`."""
+    return Operation("messages_of", {"ids": list(ids)}, lambda rows: rows)
 
 
 def message_of(job_id: UUID, *, again: bool) -> Operation[Row | None]:

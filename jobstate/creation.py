@@ -94,13 +94,18 @@ def find_existing(new: NewJob) -> Operation[Job | None]:
         if not rows:
             return None
         if not rows[0][0]:
-            raise InvalidValueError(
-                f"Job id {new.id} is taken: another job has it. "
-                "Leave job_id or task_id out, and a new one is chosen."
-            )
+            raise taken(new)
         return Job.from_row(rows[0][1:])
 
     return Operation("find_existing", _identity(new), read)
+
+
+def taken(new: NewJob) -> InvalidValueError:
+    """Return the error of a job whose id belongs to another one."""
+    return InvalidValueError(
+        f"Job id {new.id} is taken: another job has it. "
+        "Leave job_id or task_id out, and a new one is chosen."
+    )
 
 
 def _identity(new: NewJob) -> Mapping[str, object]:

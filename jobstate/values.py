@@ -193,6 +193,8 @@ def _known(value: object) -> str:
 def _is_deep(value: object) -> bool:
     level: list[Iterable[object]] = [[value]]
     for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return False
         level = [
             member.values() if isinstance(member, dict) else member
             for members in level

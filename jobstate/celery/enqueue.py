@@ -130,6 +130,7 @@ def new_job(runtime: Runtime, call: Call, *, publishable: bool = True) -> NewJob
     """Describe the row of a call; without its message when nobody will have to publish it."""
     app, options = runtime.app, call.message.options
     queue = queue_of(app, call.message)
+    message = call.message.encode()
     return NewJob(
         user_id=call.user_id,
         job_type=call.job_type,
@@ -137,8 +138,8 @@ def new_job(runtime: Runtime, call: Call, *, publishable: bool = True) -> NewJob
         job_id=call.task_id,
         task_name=call.message.task_name,
         queue=queue,
-        message=call.message.encode() if publishable else None,
-        call=None if _is_redacted(call) else call.message.encode_call(queue),
+        message=message if publishable else None,
+        call=None if _is_redacted(call) else call.message.encode_call(queue, message),
         eta=moment_of(app, options, "eta", "countdown"),
         expires=moment_of(app, options, "expires"),
         deadline=call.deadline,

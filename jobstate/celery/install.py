@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from celery.signals import after_setup_logger, after_setup_task_logger, worker_s
 
 from jobstate.aio import AsyncJobService
 from jobstate.celery import signals
+from jobstate.celery.bulk import asubmit_batch, batch_of, submit_batch
 from jobstate.celery.calls import call_of
 from jobstate.celery.enqueue import asubmit, submit
 from jobstate.celery.keeper import KeeperStep, end_keeper
@@ -102,6 +103,51 @@ class JobState:
         own = own_options(user_id, idempotency_key, parent_id, deadline, job_type)
         call = call_of(self.app, task, args, kwargs, task_id, {**own, **celery_options})
         return await asubmit(self._runtime, self.aio.store, call, connection)
+
+    def enqueue_many(
+        self,
+        task: str | JobTask,
+        calls: Iterable[Mapping[str, Any]],
+        *,
+        connection: object = None,
+        **common: Any,
+    ) -> list[Job]:
+        """Create queued jobs of one task, all or none, and publish them together.
+
+        Args:
+            task: The task, or its name.
+            calls: What is passed to `enqueue` for each job, by name: ``args``, ``kwargs``,
+                ``user_id``, ``idempotency_key``...
+            connection: The jobs are created in its transaction, as by `enqueue`.
+            common: What is passed for all jobs, unless the job's own mapping says it.
+
+        Returns:
+            The jobs in the order of `calls`; where an idempotency key was there already, the first
+            job that has it.
+
+        Raises:
+            InvalidValueError: One cannot be stored; the message says which. Nothing was stored.
+            OwnerRequired: One has no ``user_id``. Nothing was stored.
+            ConfigurationError: The task is known here, and is no JobTask.
+            StoreUnavailable: The database cannot be reached; nothing was stored.
+        """
+        batch = batch_of(self._runtime, task, calls, common)
+        return submit_batch(self._runtime, batch, connection)
+
+    async def aenqueue_many(
+        self,
+        task: str | JobTask,
+        calls: Iterable[Mapping[str, Any]],
+        *,
+        connection: object = None,
+        **common: Any,
+    ) -> list[Job]:
+        """Do the same without waiting in the event loop, with a connection as for `aenqueue`.
+
+        The calls are checked and encoded in a thread.
+        """
+        batch = await asyncio.to_thread(batch_of, self._runtime, task, calls, common)
+        return await asubmit_batch(self._runtime, self.aio.store, batch, connection)
 
     async def apublish(self, job: Job | UUID | str) -> bool:
         """Do what `publish` does without blocking the event loop."""

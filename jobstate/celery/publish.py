@@ -88,20 +88,22 @@ class Message:
         }
         return json.dumps({"body": self._body(kept), **pending})
 
-    def encode_call(self, queue: str) -> str:
+    def encode_call(self, queue: str, message: str | None = None) -> str:
         """Return the bare call, for another job: without its place in a canvas and what follows.
+
+        Args:
+            queue: The queue that the message goes to.
+            message: The message as it was encoded, which is not done twice where nothing differs.
 
         Raises:
             InvalidValueError: It cannot be written as JSON.
         """
-        kept = self._kept_without(_TRANSIENT | _IN_COLUMNS | _OF_ONE_RUN)
-        return json.dumps(
-            {
-                "task_name": self.task_name,
-                "queue": queue,
-                "message": {"body": self._body(kept), "followups": False, "errbacks": False},
-            }
-        )
+        if message is None or not _OF_ONE_RUN.isdisjoint(self.options):
+            kept = self._kept_without(_TRANSIENT | _IN_COLUMNS | _OF_ONE_RUN)
+            bare = {"body": self._body(kept), "followups": False, "errbacks": False}
+            message = json.dumps(bare)
+        names = f'"task_name": {json.dumps(self.task_name)}, "queue": {json.dumps(queue)}'
+        return f'{{{names}, "message": {message}}}'
 
     def _kept_without(self, names: frozenset[str]) -> dict[str, Any]:
         return {
@@ -122,12 +124,25 @@ class Message:
         return body
 
     def call(
-        self, app: Celery, job_id: UUID, ticket: int, *, eta: When | None, expires: When | None
+        self,
+        app: Celery,
+        job_id: UUID,
+        ticket: int,
+        *,
+        eta: When | None,
+        expires: When | None,
+        plainly: bool = False,
     ) -> Callable[..., object]:
-        """Return what publishes the message, given `producer=`."""
+        """Return what publishes the message, given `producer=`.
+
+        `plainly` is for further messages to the same queue: it is not declared, and nothing is
+        tried twice.
+        """
         options = {name: value for name, value in self.options.items() if name not in _IN_COLUMNS}
         options["headers"] = {**(options.get("headers") or {}), TICKET: ticket}
         options["eta" if isinstance(eta, datetime) else "countdown"] = _seconds(eta)
+        if plainly:
+            options = {"declare": [], **options, "retry": False}
         return partial(
             self._publisher(app),
             self.args,
@@ -189,10 +204,7 @@ def send(app: Celery, job_id: UUID, call: Callable[..., object], timeout: float)
         if app.conf.task_always_eager:
             raise  # Nothing was published: this is the body's own exception.
         if isinstance(error, _HOPELESS):
-            raise InvalidValueError(
-                f"Job {job_id} cannot be published: {error}. Its options contradict each other or "
-                "the app's configuration. Correct them."
-            ) from error
+            raise _hopeless(job_id, error) from error
         logger.warning(
             "Job %s was not published: the broker did not take it (%s). Its row keeps the message.",
             job_id,
@@ -203,6 +215,45 @@ def send(app: Celery, job_id: UUID, call: Callable[..., object], timeout: float)
             raise BrokerDownError from error
         return False
     return True
+
+
+def send_batch(
+    app: Celery, calls: Mapping[UUID, Callable[..., object]], timeout: float
+) -> dict[UUID, InvalidValueError]:
+    """Call all of `calls` with one producer, which sends what they publish together.
+
+    Returns:
+        Those of the jobs that no broker would ever take. All others were published.
+
+    Raises:
+        BrokerDownError: The broker did not take some of them in time; it is not known which.
+    """
+    refused: dict[UUID, InvalidValueError] = {}
+    try:
+        with bounded_producer(app, timeout) as producer, producer.batch():
+            for job_id, call in calls.items():
+                try:
+                    call(producer=producer)
+                except _HOPELESS as error:
+                    refused[job_id] = _hopeless(job_id, error)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        logger.warning(
+            "%d jobs were not published: the broker did not take them (%s). "
+            "Their rows keep the messages.",
+            len(calls),
+            error,
+        )
+        raise BrokerDownError from error
+    return refused
+
+
+def _hopeless(job_id: UUID, error: Exception) -> InvalidValueError:
+    return InvalidValueError(
+        f"Job {job_id} cannot be published: {error}. Its options contradict each other or "
+        "the app's configuration. Correct them."
+    )
 
 
 def ticket_of(request: Any) -> int:

@@ -1,7 +1,7 @@
 """What an app with jobstate installed has in every process: settings, service, seat."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from jobstate.celery.beacon import BrokerBeacon
 from jobstate.celery.bench import Bench
 from jobstate.celery.circuit import Circuit
 from jobstate.celery.delegation import restored
-from jobstate.celery.publish import BrokerDownError, Message, send
+from jobstate.celery.publish import BrokerDownError, Message, send, send_batch
 from jobstate.celery.seat import Seat
 from jobstate.creation import When
 from jobstate.errors import ConfigurationError, InvalidValueError, JobStateError
@@ -27,6 +27,7 @@ from jobstate.records import Job
 from jobstate.service import JobService
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode
+from jobstate.store import Operation
 from jobstate.values import job_id_of
 
 logger = logging.getLogger("jobstate")
@@ -93,7 +94,7 @@ class Runtime:
         Raises:
             InvalidValueError: No broker would ever take it; the job has failed.
         """
-        if _is_far(eta):
+        if is_far(eta):
             return False
         call = message.call(self.app, job_id, ticket, eta=eta, expires=expires)
         with tracing.within(message.options.get("headers") or {}):
@@ -123,23 +124,45 @@ class Runtime:
             self._circuit.failed()
             return False
         except InvalidValueError as error:
-            code = ErrorCode.NEVER_DELIVERED
-            ending = {"error_code": code, "error_message": str(error), "error_detail": None}
-            self.service.store.run_all(sweeping.end_unheld(job_id, ticket, ending))
+            self._end(job_id, ticket, error)
             raise
         self._circuit.worked()
-        noted = attempts.note_published(job_id, ticket, self.settings.publish_grace)
+        self._note(attempts.note_published(job_id, ticket, self.settings.publish_grace))
+        return True
+
+    def publish_together(self, calls: Mapping[UUID, Callable[..., object]]) -> bool:
+        """Publish the first messages of several jobs; return whether the broker took them all.
+
+        Raises:
+            InvalidValueError: No broker would ever take one; that job has failed.
+        """
+        if self._circuit.is_open:
+            logger.warning("%d jobs were not published: the broker has just failed.", len(calls))
+            return False
+        try:
+            refused = send_batch(self.app, calls, self.settings.publish_timeout)
+        except BrokerDownError:
+            self._circuit.failed()
+            return False
+        self._circuit.worked()
+        self._note(attempts.note_batch_published([key for key in calls if key not in refused]))
+        for job_id, error in refused.items():
+            self._end(job_id, 0, error)
+        for error in refused.values():
+            raise error
+        return True
+
+    def _note(self, noted: Operation[None]) -> None:
         try:
             self.service.store.run(noted)
         except JobStateError as error:
-            # The message is out. Without the note it goes out once more, and that one is dropped.
-            logger.warning(
-                "The publication of job %s was not noted: %s",
-                job_id,
-                error,
-                extra={"job_id": str(job_id)},
-            )
-        return True
+            # The messages are out. Without the note they go out once more, and are dropped then.
+            logger.warning("A publication was not noted: %s", error)
+
+    def _end(self, job_id: UUID, ticket: int, error: InvalidValueError) -> None:
+        code = ErrorCode.NEVER_DELIVERED
+        ending = {"error_code": code, "error_message": str(error), "error_detail": None}
+        self.service.store.run_all(sweeping.end_unheld(job_id, ticket, ending))
 
     def publish_committed(self, job_id: UUID) -> None:
         """Publish a job whose commit is done; what goes wrong now is no error of the commit."""
@@ -168,7 +191,8 @@ class Runtime:
         return self.publish(job_id, ticket, message, eta=eta, expires=expires)
 
 
-def _is_far(eta: When | None) -> bool:
+def is_far(eta: When | None) -> bool:
+    """Tell whether a job starts so late that its message is left to the sweeper."""
     if isinstance(eta, datetime):
         eta = eta - datetime.now(UTC)
     if isinstance(eta, timedelta):

@@ -2,7 +2,7 @@
 
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
@@ -109,6 +109,13 @@ class AsyncStore:
         except StopIteration as end:
             result: T = end.value
             return result
+
+    async def run_within(self, script: Script[T], connection: AsyncConnection) -> T:
+        """Run the operations of a script in a caller's transaction, or in one of their own."""
+        around = connection.transaction() if connection.autocommit else nullcontext()
+        with translated():
+            async with around:
+                return await self.run_each(script, connection)
 
     async def run_all(self, script: Script[T]) -> T:
         """Run the operations of a script in one transaction, and return what it returns."""

@@ -183,6 +183,61 @@ where jobs.id = cast(:id as uuid)
     and original.id = jobs.retry_of
     and (cast(:only_failed as boolean) or original.only_items is not null);
 
+-- name: batch_moment
+-- The moment at which the jobs of a batch are created.
+select clock_timestamp();
+
+-- name: create_batch
+-- Insert queued jobs like create_job does. They are created a microsecond after one another, in the
+-- order of their places, whatever order they are inserted in.
+with {patience},
+given as (
+    select job.*, spans.*
+    from patience, jsonb_array_elements(cast(:jobs as jsonb)) as element (one)
+    cross join lateral jsonb_populate_record(null::{schema}.jobs, one) as job
+    cross join lateral jsonb_to_record(one) as spans (
+        place integer, countdown double precision, expires_in double precision,
+        deadline_in double precision, publish_grace double precision
+    )
+),
+timed as (
+    select
+        given.*,
+        coalesce(eta, clock_timestamp() + make_interval(secs => countdown)) as starts_at,
+        coalesce(expires_at, clock_timestamp() + make_interval(secs => expires_in)) as ends_at,
+        coalesce(deadline_at, clock_timestamp() + make_interval(secs => deadline_in)) as lands_by
+    from given
+)
+insert into {schema}.jobs (
+    id, user_id, job_type, task_name, queue, parameters, message, eta, expires_at, deadline_at,
+    next_check_at, idempotency_key, parent_id, retry_of, call, created_at
+)
+select
+    id, user_id, job_type, task_name, queue, parameters, message, starts_at, ends_at, lands_by,
+    least(ends_at, lands_by, clock_timestamp() + make_interval(secs => publish_grace)),
+    idempotency_key, parent_id, retry_of, call,
+    cast(:moment as timestamptz) + place * interval '1 microsecond'
+from timed
+on conflict do nothing
+returning {job_columns};
+
+-- name: find_batch
+-- Read the jobs that kept others from being created, with the place of each in the array, and
+-- whether it is of this user and type.
+select place, is_same, {job_columns}
+from jsonb_array_elements(cast(:jobs as jsonb)) with ordinality as element (one, place)
+cross join lateral (
+    select jobs.*, jobs.user_id = wanted.user_id and jobs.job_type = wanted.job_type as is_same
+    from jsonb_populate_record(null::{schema}.jobs, one) as wanted
+    join {schema}.jobs
+        on jobs.id = wanted.id
+        or (
+            jobs.user_id = wanted.user_id and jobs.job_type = wanted.job_type
+            and jobs.idempotency_key = wanted.idempotency_key
+        )
+    limit 1
+) as found;
+
 -- name: find_existing
 -- Read the job that kept another from being created, and whether it is of this user and type.
 select user_id = :user_id and job_type = cast(:job_type as text), {job_columns} from {schema}.jobs
@@ -909,6 +964,42 @@ where id = cast(:id as uuid)
     )
     and (completed_at is null or followups_pending)
     and message is not null;
+
+-- name: messages_of
+-- Read what message_of reads of jobs that were never published, in the order of these ids.
+select
+    jobs.id, queue, task_name, message,
+    case when coalesce(retry_at, eta) is not null then greatest(
+        cast(extract(epoch from coalesce(retry_at, eta) - clock_timestamp()) as double precision), 0
+    ) end,
+    cast(extract(epoch from expires_at - clock_timestamp()) as double precision)
+from unnest(cast(:ids as uuid[])) with ordinality as wanted (id, place)
+join {schema}.jobs using (id)
+where worker_id is null
+    and published_at is null
+    and completed_at is null
+    and message is not null
+order by place;
+
+-- name: note_batch_published
+-- Remember that the first messages of these jobs went out; of one that somebody has locked, nothing
+-- is remembered. The sweeper looks at them when it was to look at them anyhow.
+with {relaxed},
+free as materialized (
+    select jobs.id from relaxed, {schema}.jobs
+    where jobs.id = any(cast(:ids as uuid[]))
+        and attempt = 0
+        and worker_id is null
+        and completed_at is null
+    for no key update of jobs skip locked
+),
+noted as (
+    update {schema}.jobs set published_at = clock_timestamp(), publishes = publishes + 1
+    from free where jobs.id = free.id
+    returning jobs.*
+)
+insert into {schema}.job_events (job_id, event, attempt)
+select id, 'republish', attempt from noted where publishes > 1;
 
 -- name: note_published
 -- Remember that the job's message went out. Losing this memory costs a duplicate that is dropped,

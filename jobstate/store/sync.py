@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -96,6 +96,12 @@ class Store:
         except StopIteration as end:
             result: T = end.value
             return result
+
+    def run_within(self, script: Script[T], connection: Connection) -> T:
+        """Run the operations of a script in a caller's transaction, or in one of their own."""
+        around = connection.transaction() if connection.autocommit else nullcontext()
+        with translated(), around:
+            return self.run_each(script, connection)
 
     @contextmanager
     def transaction(self) -> Iterator["Transaction"]:

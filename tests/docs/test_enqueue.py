@@ -95,7 +95,7 @@ def waiting(broker_url: str, queue: str = "celery") -> int:
         ('jobs.enqueue("shop.tasks', "celery"),
         ("connection=session)\n    session.commit()", "celery"),
         ("psycopg.connect(url)", "celery"),
-        ("idempotency_key", "celery"),
+        ("idempotency_key=request_id", "celery"),
     ],
 )
 def test_each_example_enqueues_one_job_and_publishes_it(
@@ -108,6 +108,17 @@ def test_each_example_enqueues_one_job_and_publishes_it(
     assert list(read.parameters.values()) in ([2026], [[2026]])
     assert waiting(broker_url, queue) == 1
     assert (run(page, words).id == job.id) is ("idempotency_key" in words)  # type: ignore[union-attr]
+
+
+def test_the_example_of_a_batch_enqueues_each_call_once(
+    page: dict[str, Any], broker_url: str
+) -> None:
+    run(page, "enqueue_many")
+    first = page["created"]
+    assert [job.parameters["year"] for job in first] == list(range(2000, 2027))
+    run(page, "enqueue_many")
+    assert [job.id for job in page["created"]] == [job.id for job in first]
+    assert waiting(broker_url, "slow") == 27
 
 
 async def test_the_example_for_asyncio_publishes_after_the_commit(

@@ -1,0 +1,202 @@
+"""Batches: jobs of one transaction, whose messages travel together."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from jobstate import attempts
+from jobstate.batches import create_batch, named
+from jobstate.celery.calls import call_of
+from jobstate.celery.enqueue import Call, new_job
+from jobstate.celery.publish import Message
+from jobstate.celery.runtime import Runtime, is_far
+from jobstate.celery.task import JobTask
+from jobstate.creation import NewJob, When
+from jobstate.errors import InvalidValueError, JobStateError, OwnerRequired
+from jobstate.records import Job
+from jobstate.store import (
+    AsyncStore,
+    after_async_commit,
+    after_commit,
+    async_driver_connection,
+    driver_connection,
+)
+
+logger = logging.getLogger("jobstate")
+
+PIECE = 500
+"""How many messages travel together, and are noted together."""
+
+_OWN = frozenset({"user_id", "idempotency_key", "deadline", "job_type"})
+_RENAMED = {"parent_id": "parent_job"}
+_CELERYS = frozenset(
+    {"compression", "countdown", "eta", "expires", "headers", "ignore_result", "link", "link_error"}
+    | {"priority", "queue", "routing_key", "serializer", "shadow", "soft_time_limit", "time_limit"}
+)
+_KEYS = frozenset({"args", "kwargs", "task_id", *_OWN, *_RENAMED, *_CELERYS})
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A first message that is to be published."""
+
+    job_id: UUID
+    queue: str | None
+    message: Message
+    eta: When | None
+    expires: When | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Calls of a task that are enqueued together, and the jobs that they are to be."""
+
+    calls: Sequence[Call]
+    jobs: Sequence[NewJob]
+
+    def outgoing(self, answers: Sequence[tuple[Job, bool]]) -> list[Outgoing]:
+        """Return the messages of the jobs that are new."""
+        return [
+            Outgoing(new.id, new.queue, call.message, new.eta, new.expires)
+            for call, new, (_, is_new) in zip(self.calls, self.jobs, answers, strict=True)
+            if is_new
+        ]
+
+
+def batch_of(
+    runtime: Runtime,
+    task: str | JobTask,
+    calls: Iterable[Mapping[str, Any]],
+    common: Mapping[str, Any],
+) -> Batch:
+    """Check the calls of a task; what one does not say is as in `common`.
+
+    Raises:
+        InvalidValueError: One is wrong; the message says which.
+        OwnerRequired: One has no owner.
+    """
+    found = runtime.app.tasks.get(task, task) if isinstance(task, str) else task
+    checked, jobs = [], []
+    for place, given in enumerate(calls):
+        try:
+            call = _call_of(runtime, found, given, common)
+            checked.append(call)
+            jobs.append(new_job(runtime, call))
+        except (InvalidValueError, OwnerRequired, TypeError) as error:
+            raise named(place, error) from error
+    return Batch(checked, jobs)
+
+
+def submit_batch(runtime: Runtime, batch: Batch, connection: object = None) -> list[Job]:
+    """Create the jobs, all or none, and publish their messages after the commit."""
+    store, script = runtime.service.store, create_batch(batch.jobs, runtime.settings)
+    if connection is None:
+        answers = store.run_all(script)
+        publish_batch(runtime, batch.outgoing(answers))
+    else:
+        answers = store.run_within(script, driver_connection(connection))
+        if ids := [out.job_id for out in batch.outgoing(answers)]:
+            after_commit(connection, partial(publish_committed, runtime, ids))
+    return [job for job, _ in answers]
+
+
+async def asubmit_batch(
+    runtime: Runtime, store: AsyncStore, batch: Batch, connection: object = None
+) -> list[Job]:
+    """Do the same without blocking the event loop; publishing has a thread of its own."""
+    script = create_batch(batch.jobs, runtime.settings)
+    if connection is None:
+        answers = await store.run_all(script)
+        await asyncio.to_thread(publish_batch, runtime, batch.outgoing(answers))
+    else:
+        answers = await store.run_within(script, await async_driver_connection(connection))
+        loop = asyncio.get_running_loop()
+        publish = partial(
+            publish_committed, runtime, [out.job_id for out in batch.outgoing(answers)]
+        )
+        after_async_commit(connection, lambda: loop.run_in_executor(None, publish))
+    return [job for job, _ in answers]
+
+
+def publish_batch(runtime: Runtime, batch: Sequence[Outgoing]) -> None:
+    """Publish first messages, and note it in their rows.
+
+    When the broker does not take some, the sweeper publishes those, and all that follow them.
+
+    Raises:
+        InvalidValueError: No broker would ever take one; its job has failed, the others are out.
+    """
+    declared: set[str | None] = set()
+    piece: list[Outgoing] = []
+    for out in batch:
+        if is_far(out.eta):
+            continue
+        if out.queue in declared and not runtime.app.conf.task_always_eager:
+            piece.append(out)
+            if len(piece) == PIECE and not _publish_piece(runtime, piece):
+                return
+            continue
+        # The first of each queue travels alone: it declares the queue, on a connection that is
+        # opened again where it has been lost.
+        if not runtime.publish(out.job_id, 0, out.message, eta=out.eta, expires=out.expires):
+            return
+        declared.add(out.queue)
+    _publish_piece(runtime, piece)
+
+
+def publish_committed(runtime: Runtime, ids: Sequence[UUID]) -> None:
+    """Publish jobs whose commit is done; what goes wrong now is no error of the commit."""
+    try:
+        for start in range(0, len(ids), 2 * PIECE):
+            piece = ids[start : start + 2 * PIECE]
+            rows = runtime.service.store.run(attempts.messages_of(piece))
+            publish_batch(runtime, [_stored(*row) for row in rows])
+    except JobStateError as error:
+        logger.warning("A batch of jobs was not published: %s", error)
+
+
+def _publish_piece(runtime: Runtime, piece: list[Outgoing]) -> bool:
+    """Publish messages whose queues are declared, and empty the list; say whether to go on."""
+    if not piece:
+        return True
+    calls = {
+        out.job_id: out.message.call(
+            runtime.app, out.job_id, 0, eta=out.eta, expires=out.expires, plainly=True
+        )
+        for out in piece
+    }
+    piece.clear()
+    return runtime.publish_together(calls)
+
+
+def _stored(
+    job_id: UUID,
+    queue: str | None,
+    task_name: str,
+    stored: Mapping[str, Any],
+    eta: float | None,
+    expires: float | None,
+) -> Outgoing:
+    return Outgoing(job_id, queue, Message.decode(task_name, stored), eta, expires)
+
+
+def _call_of(
+    runtime: Runtime,
+    task: str | JobTask,
+    given: Mapping[str, Any],
+    common: Mapping[str, Any],
+) -> Call:
+    if unknown := given.keys() - _KEYS:
+        raise InvalidValueError(
+            f"There is no {', '.join(sorted(map(repr, unknown)))} in a call: it has "
+            f"{', '.join(sorted(_KEYS))}. Options of all jobs are passed by keyword."
+        )
+    said = {**common, **given}
+    options = {_RENAMED.get(name, name): value for name, value in said.items()}
+    args, kwargs = options.pop("args", ()), options.pop("kwargs", None)
+    task_id = options.pop("task_id", None)
+    return call_of(runtime.app, task, args, kwargs, task_id, {"user_id": None, **options})

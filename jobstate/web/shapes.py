@@ -116,8 +116,8 @@ def page_shape(items: list[Shape], next_cursor: str | None = None) -> Shape:
 
 
 def to_text(shape: Shape) -> str:
-    """Write a shape as JSON, on one line."""
-    return json.dumps(shape, ensure_ascii=False, separators=(",", ":"))
+    """Write a shape as JSON, on one line, whatever a client takes for the end of one."""
+    return json.dumps(shape, separators=(",", ":"))
 
 
 def _text(value: UUID | datetime | None) -> str | None:

@@ -1,14 +1,57 @@
 """Whoever watches jobs hears of every landing."""
 
-from collections.abc import Callable
-from uuid import UUID
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from uuid import UUID, uuid4
 
 import httpx
+import psycopg
+import pytest
 
 from jobstate import Job, JobService, JobStatus
+from jobstate.store import AsyncStore, Operation, Store
+from jobstate.web import live, watch
+from tests.factories import eventually
+from tests.proxy import Link, Proxy
+from tests.web.conftest import OpenClient
 from tests.web.events import opened
+from tests.web.sites import USER
 
 JobIn = Callable[[JobStatus | str], Job]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Operation[object]]:
+    """Note what is asked of the database while a test watches."""
+    noted: list[Operation[object]] = []
+
+    def blocking(store: Store, operation: Operation[object], *rest: object) -> object:
+        noted.append(operation)
+        return runs(store, operation, *rest)  # type: ignore[arg-type]
+
+    async def asyncio(store: AsyncStore, operation: Operation[object], *rest: object) -> object:
+        noted.append(operation)
+        return await aruns(store, operation, *rest)  # type: ignore[arg-type]
+
+    runs, aruns = Store.run, AsyncStore.run
+    monkeypatch.setattr(Store, "run", blocking)
+    monkeypatch.setattr(AsyncStore, "run", asyncio)
+    return noted
+
+
+@pytest.fixture
+def watches(monkeypatch: pytest.MonkeyPatch) -> list[watch.Watch]:
+    """All that watch in this test."""
+    made: list[watch.Watch] = []
+
+    class Noted(watch.Watch):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(live, "Watch", Noted)
+    return made
 
 
 def test_a_stream_of_a_job_tells_what_becomes_of_it_and_ends_with_its_landing(
@@ -32,6 +75,42 @@ def test_a_stream_of_a_job_tells_what_becomes_of_it_and_ends_with_its_landing(
     assert again.status_code == 204
 
 
+def test_a_stream_of_a_job_goes_on_where_it_broke_off(
+    client: httpx.Client, job_in: JobIn, service: JobService
+) -> None:
+    job = job_in("processing")
+    path = f"/api/jobs/{job.id}/events"
+    with opened(client, path) as events:
+        seen = next(iter(events)).position
+    with opened(client, path, seen) as events:
+        read = iter(events)
+        service.mark_completed(job.id)
+        assert [event.data["status"] for event in read] == ["completed"]
+    with opened(client, path, seen) as events:
+        assert [event.data["status"] for event in events] == ["completed"]
+
+
+@pytest.mark.parametrize("position", ["x", "-1", "9" * 40, "1.5", "\u0663"])
+def test_a_position_that_no_stream_has_given_is_the_beginning(
+    client: httpx.Client, job_in: JobIn, position: str
+) -> None:
+    job = job_in("completed")
+    headers = {b"Last-Event-ID": position.encode()}
+    answer = client.get(f"/api/jobs/{job.id}/events", headers=headers)
+    assert answer.text.count("event: job") == 1
+
+
+def test_a_stream_ends_when_its_job_is_purged(
+    client: httpx.Client, job_in: JobIn, connect: Callable[[], psycopg.Connection]
+) -> None:
+    job = job_in("processing")
+    with opened(client, f"/api/jobs/{job.id}/events") as events:
+        read = iter(events)
+        next(read)
+        connect().execute("delete from jobstate.jobs")
+        assert list(read) == []
+
+
 def test_a_stream_of_an_owner_tells_of_all_their_jobs(
     client: httpx.Client, job_in: JobIn, service: JobService, user_id: UUID
 ) -> None:
@@ -41,5 +120,153 @@ def test_a_stream_of_an_owner_tells_of_all_their_jobs(
         assert next(read).data["id"] == str(old.id)
         service.mark_failed(old.id, "No")
         assert next(read).data["status"] == "failed"
+        service.create_job(uuid4(), "somebody else's")
         new = service.create_job(user_id, "report")
         assert next(read).data["id"] == str(new.id)
+
+
+def test_a_stream_of_an_owner_goes_on_where_it_broke_off(
+    client: httpx.Client, job_in: JobIn, service: JobService
+) -> None:
+    """Nothing is missed, though some may be told twice."""
+    landing, running = job_in("processing"), job_in("processing")
+    with opened(client, "/api/jobs/events") as events:
+        read = iter(events)
+        positions = [next(read).position for _ in range(2)]
+    service.mark_completed(landing.id)
+    for position in positions:
+        with opened(client, "/api/jobs/events", position) as events:
+            read = iter(events)
+            told = {event.data["id"]: event.data["status"] for event in (next(read), next(read))}
+        assert told == {str(landing.id): "completed", str(running.id): "processing"}
+
+
+def test_a_new_stream_begins_with_what_has_just_happened(
+    client: httpx.Client, job_in: JobIn, connect: Callable[[], psycopg.Connection]
+) -> None:
+    """A page is made before its stream is opened; what landed long before is on it."""
+    old, recent = job_in("completed"), job_in("failed")
+    connect().execute(
+        "update jobstate.jobs set created_at = now() - interval '1 day', "
+        "completed_at = now() - case when id = %s then interval '1 h' else interval '5 s' end",
+        (old.id,),
+    )
+    with opened(client, "/api/jobs/events") as events:
+        assert next(iter(events)).data["id"] == str(recent.id)
+        assert events.position
+
+
+def test_a_job_that_lands_in_a_long_transaction_is_told_too(
+    client: httpx.Client, job_in: JobIn, connect: Callable[[], psycopg.Connection]
+) -> None:
+    """Its times are those of the write, long before the commit."""
+    job = job_in("processing")
+    with opened(client, "/api/jobs/events") as events:
+        read = iter(events)
+        next(read)
+        connect().execute(
+            "update jobstate.jobs set status = 'completed', updated_at = now() - interval '1 h', "
+            "completed_at = now() - interval '1 h'"
+        )
+        assert next(read).data["id"] == str(job.id)
+
+
+def test_silence_is_broken_by_comments_that_move_the_position(
+    client: httpx.Client, job_in: JobIn, monkeypatch: pytest.MonkeyPatch, service: JobService
+) -> None:
+    monkeypatch.setattr(live, "KEEP_ALIVE", 0.01)
+    job = job_in("processing")
+    for path in (f"/api/jobs/{job.id}/events", "/api/jobs/events"):
+        with client.stream("GET", path) as answer:
+            lines = answer.iter_lines()
+            assert any(line.startswith(": ") for line in lines)
+            assert path != "/api/jobs/events" or next(lines).startswith("id: ")
+    service.mark_completed(job.id)
+
+
+def test_all_viewers_of_a_process_are_answered_by_one_question(
+    client: httpx.Client, service: JobService, user_id: UUID, asked: list[Operation[object]]
+) -> None:
+    jobs = [service.create_job(user_id, "report") for _ in range(10)]
+    with ExitStack() as stack:
+        streams = [
+            iter(stack.enter_context(opened(client, f"/api/jobs/{job.id}/events"))) for job in jobs
+        ]
+        for stream in streams:
+            next(stream)
+        asked.clear()
+        eventually(lambda: len(asked) >= 3)
+        for operation in list(asked):
+            assert operation.statement == "changes"
+            assert set(operation.params["ids"]) == {job.id for job in jobs}
+        # Whatever ends the others.
+        for job in jobs:
+            service.cancel(job.id, user_id)
+        for stream in streams:
+            assert [event.data["error_code"] for event in stream][-1] == "cancelled"
+
+
+def test_who_goes_away_leaves_nothing_behind(
+    watches: list[watch.Watch],
+    monkeypatch: pytest.MonkeyPatch,
+    client: httpx.Client,
+    service: JobService,
+    user_id: UUID,
+) -> None:
+    # Under WSGI, a server notices when it writes.
+    monkeypatch.setattr(live, "KEEP_ALIVE", 0.05)
+    job = service.create_job(user_id, "report")
+    for path in (f"/api/jobs/{job.id}/events", "/api/jobs/events"):
+        with opened(client, path) as events:
+            next(iter(events))
+            assert not all(one.is_empty for one in watches)
+        eventually(lambda: all(one.is_empty for one in watches))
+
+
+def test_two_hundred_viewers_hear_of_every_landing(
+    client: httpx.Client, service: JobService, user_id: UUID
+) -> None:
+    jobs = [service.create_job(user_id, "report") for _ in range(20)]
+    paths = [f"/api/jobs/{jobs[n % 20].id}/events" for n in range(200)]
+    many = httpx.Limits(max_connections=None)
+
+    def last_status(path: str) -> str:
+        with opened(crowd, path) as events:
+            return str([event.data["status"] for event in events][-1])
+
+    with (
+        httpx.Client(
+            base_url=client.base_url, headers=client.headers, limits=many, timeout=60
+        ) as crowd,
+        ThreadPoolExecutor(200) as pool,
+    ):
+        watching = [pool.submit(last_status, path) for path in paths]
+        for job in jobs:
+            service.transition_status(job.id, "processing")
+            for percent in (20, 40, 60):
+                service.update_progress(job.id, percent)
+            service.transition_status(job.id, "partial")
+        assert {viewer.result(90) for viewer in watching} == {"partial"}
+
+
+@pytest.fixture
+def proxy(jobs_url: str) -> Iterator[Proxy]:
+    """A way to the database that can be cut."""
+    with Proxy(jobs_url) as proxy:
+        yield proxy
+
+
+def test_viewers_stay_while_the_database_is_away(
+    open_client: OpenClient, service: JobService, job_in: JobIn, proxy: Proxy, user_id: UUID
+) -> None:
+    job = job_in("processing")
+    client = open_client(JobService(proxy.url))
+    client.headers[USER] = str(user_id)
+    with opened(client, f"/api/jobs/{job.id}/events") as events:
+        read = iter(events)
+        next(read)
+        proxy.go_down(Link.CUT)
+        eventually(lambda: client.get(f"/api/jobs/{job.id}").status_code == 503)
+        service.mark_completed(job.id)
+        proxy.heal()
+        assert [event.data["status"] for event in read] == ["completed"]

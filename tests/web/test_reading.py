@@ -1,12 +1,17 @@
 """What the owner of jobs reads about them."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import httpx
 import pytest
 
 from jobstate import Job, JobService, JobStatus
+from jobstate.web.problems import PROBLEM
+from tests.web.conftest import OpenClient
+from tests.web.jobs import rich_job
+from tests.web.sites import USER
 
 SHOWN = {
     "id",
@@ -94,3 +99,77 @@ def test_a_list_is_read_page_by_page(
         cursor = page["next_cursor"]
     assert read == made[::-1]
     assert cursor is None
+
+
+def test_a_list_is_narrowed(client: httpx.Client, job_in: JobIn) -> None:
+    jobs = {status: job_in(status) for status in JobStatus}
+    for status, job in jobs.items():
+        shown = client.get("/api/jobs", params={"status": status}).json()["items"]
+        assert [one["id"] for one in shown] == [str(job.id)]
+    assert len(client.get("/api/jobs", params={"job_type": "report"}).json()["items"]) == 5
+    assert client.get("/api/jobs", params={"job_type": "other"}).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=gone",
+        "limit=0",
+        "limit=1001",
+        "limit=many",
+        "cursor=nonsense",
+        "job_type=%00",
+    ],
+)
+def test_a_list_refuses_a_parameter_that_it_cannot_use(client: httpx.Client, query: str) -> None:
+    answer = client.get(f"/api/jobs?{query}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, PROBLEM)
+    assert answer.json()["detail"]
+
+
+def test_all_that_there_is_about_a_job_is_listed(
+    client: httpx.Client, service: JobService, user_id: UUID
+) -> None:
+    job = rich_job(service, user_id)
+    links = client.get(f"/api/jobs/{job.id}").json()["links"]
+    found = {name: client.get(links[name]).json() for name in ("history", "items", "logs")}
+    assert all(page["next_cursor"] is None for page in found.values())
+    assert [line["to_status"] for line in found["history"]["items"]] == [
+        "queued",
+        "processing",
+        "failed",
+    ]
+    assert [item["status"] for item in found["items"]["items"]] == ["failed", "skipped"]
+    assert [line["level"] for line in found["logs"]["items"]] == ["WARNING"]
+    failed = client.get(links["items"], params={"status": "failed"}).json()["items"]
+    assert failed == found["items"]["items"][:1]
+    assert client.get(links["items"], params={"status": "lost"}).status_code == 400
+
+
+def test_a_long_poll_answers_with_the_landing(
+    client: httpx.Client, job_in: JobIn, service: JobService
+) -> None:
+    job = job_in("processing")
+    path = f"/api/jobs/{job.id}"
+    assert client.get(path, params={"wait": "0.01"}).json()["status"] == "processing"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.get, path, params={"wait": "30"})
+        service.mark_completed(job.id)
+        assert waiting.result().json()["status"] == "completed"
+
+
+@pytest.mark.parametrize("wait", ["-1", "31", "nan", "inf", "soon"])
+def test_nobody_waits_for_as_long_as_they_like(
+    client: httpx.Client, job_in: JobIn, wait: str
+) -> None:
+    answer = client.get(f"/api/jobs/{job_in('queued').id}", params={"wait": wait})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, PROBLEM)
+
+
+def test_a_database_without_tables_is_no_secret_told(
+    open_client: OpenClient, database_url: str, user_id: UUID
+) -> None:
+    client = open_client(JobService(database_url))
+    answer = client.get("/api/jobs", headers={USER: str(user_id)})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (500, PROBLEM)
+    assert "migrate" not in answer.text

@@ -24,6 +24,7 @@ from tests.faults import clocks, pgbouncer
 from tests.worker.nursery import end_nursery
 
 PROGRAMS = {
+    "example/test_browser.py": browser.PROGRAM,
     "faults/test_clocks.py": clocks.LIBRARY,
     "faults/test_pgbouncer.py": pgbouncer.PROGRAM,
     "flower/test_page.py": browser.PROGRAM,

@@ -248,6 +248,19 @@ def test_without_the_database_the_page_says_when_to_come_back(
     assert "Out of order for a moment" in page.text
 
 
+def test_a_job_that_the_app_cannot_name_hides_no_other(
+    open_client: OpenClient, service: JobService, user_id: UUID
+) -> None:
+    client = open_client(look=Look(title_of=lambda job: f"Year {job.parameters['year']}"))
+    client.headers[USER] = str(user_id)
+    service.create_job(user_id, "report", {"year": 2026})
+    odd = service.create_job(user_id, "shop.odd_one")
+    page = client.get(f"{PAGE}/")
+    assert "Year 2026</a>" in page.text
+    assert "Odd one</a>" in page.text
+    assert "<h1>Odd one</h1>" in client.get(f"{PAGE}/{odd.id}").text
+
+
 def test_an_app_gives_the_page_a_look_of_its_own(
     open_client: OpenClient, job_in: JobIn, user_id: UUID, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """How the page looks: its words, its stylesheet, its templates."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, S
 from jobstate.records import Job
 from jobstate.web.exchange import Answer, Request
 from jobstate.web.page import text
+
+logger = logging.getLogger("jobstate")
 
 STATIC = {
     "page.css": "text/css; charset=utf-8",
@@ -36,7 +39,8 @@ class Look:
 
     Args:
         heading: The heading of the list.
-        title_of: What a job is called, as plain text; without it, its type in words.
+        title_of: What a job is called, as plain text; without it, or where it raises, the job's
+            type in words.
         stylesheet: The URL of a stylesheet of yours, which is loaded after the page's own.
         templates: A folder with templates that take the place of those of the same name.
         page_size: How many jobs the list shows at once.
@@ -66,6 +70,14 @@ class Artist:
         )
         self._environment.filters |= text.FILTERS
 
+    def title_of(self, job: Job) -> str:
+        """Return what a job is called; one that the app cannot name does not hide the others."""
+        try:
+            return self._look.title_of(job)
+        except Exception:
+            logger.exception("Job %s has no title: the page's title_of failed.", job.id)
+            return title_of(job)
+
     def draw(
         self, template: str, request: Request, context: Mapping[str, Any], status: int = 200
     ) -> Answer:
@@ -75,7 +87,7 @@ class Artist:
             {
                 "heading": self._look.heading,
                 "stylesheet": self._look.stylesheet,
-                "title_of": self._look.title_of,
+                "title_of": self.title_of,
                 "words": text.STATUSES,
                 "base": base,
                 "user_id": request.caller.user_id,

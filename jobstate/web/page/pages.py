@@ -103,7 +103,7 @@ class Pages:
         files = [_file(request.base, asset) for asset in assets]
         context = {
             "job": job,
-            "name": self._look.title_of(job),
+            "name": self._artist.title_of(job),
             "problem": problem,
             "files": files,
             "pictures": [each for each in files if each["picture"]],

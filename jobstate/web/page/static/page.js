@@ -10,6 +10,7 @@
   let isRefreshing = false;
   let isStale = false;
   let lastRefresh = 0;
+  const others = new Map();
 
   // Times, in the words and the zone of whoever reads them.
 
@@ -101,8 +102,16 @@
       const name = place.dataset.name ?? place.querySelector(".name").textContent;
       announcer.textContent = `${name}: ${job.status}`;
     }
-    // The list shows the newest: what stands on a later page is of no concern.
-    if (place || live.querySelector(".jobs, .empty")) refresh();
+    if (place || isNew(job)) refresh();
+  }
+
+  // A job that the list does not show: it may have been added, or come to fit what is asked for.
+
+  function isNew(job) {
+    if (live.dataset.newest === undefined) return false;
+    const before = others.get(job.id) ?? (job.created_at > live.dataset.newest ? null : job.status);
+    others.set(job.id, job.status);
+    return before !== job.status;
   }
 
   // Anything more is drawn by the server, which is the only one to know how.
@@ -150,6 +159,7 @@
 
   function listen() {
     const url = live.dataset.events;
+    hideAge(Boolean(url));
     if (source && source.url === (url && new URL(url, location).href)) return;
     source?.close();
     source = null;
@@ -159,8 +169,13 @@
     source.addEventListener("error", () => {
       if (source?.readyState !== EventSource.CLOSED) return;
       source = null;
+      hideAge(false);
       setTimeout(refresh, 5 * SECOND);
     });
+  }
+
+  function hideAge(isLive) {
+    for (const element of live.querySelectorAll(".stale")) element.hidden = isLive;
   }
 
   document.addEventListener("submit", (event) => {
@@ -168,7 +183,7 @@
     for (const button of event.target.querySelectorAll("button")) setTimeout(() => (button.disabled = true));
   });
   window.addEventListener("pagehide", () => { source?.close(); source = null; });
-  window.addEventListener("pageshow", (event) => { if (event.persisted) refresh(); });
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   setInterval(wordTimes, 30 * SECOND);
   wordTimes();
   listen();

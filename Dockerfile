@@ -8,7 +8,7 @@ RUN useradd --uid 10001 --no-create-home worker \
 WORKDIR /srv/jobstate
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY jobstate jobstate
-RUN pip install --no-cache-dir --constraint constraints.txt ".[binary,cli]" "pillow>=11"
+RUN pip install --no-cache-dir --constraint constraints.txt ".[binary,cli,metrics]" "pillow>=11"
 COPY tasks tasks
 COPY workers workers
 ENV JOBSTATE_DEMO_INPUT=/srv/inputs JOBSTATE_DEMO_OUTPUT=/srv/outputs

@@ -16,6 +16,7 @@ DEPENDENCIES = [
     for name, service in SERVICES.items()
     for needed, how in service.get("depends_on", {}).items()
 ]
+BUILT = sorted(name for name, service in SERVICES.items() if "build" in service)
 ONE_SHOT = {needed for _, needed, how in DEPENDENCIES if how == "service_completed_successfully"}
 
 
@@ -46,7 +47,7 @@ def test_a_one_shot_service_ends(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_an_image_is_pinned_to_a_major_version(name: str) -> None:
     image = SERVICES[name].get("image")
-    assert image is None or re.fullmatch(r"[a-z/]+:\d[\w.-]*", image)
+    assert image is None or re.fullmatch(r"[a-z/]+:v?\d[\w.-]*", image)
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -72,10 +73,10 @@ def test_workers_can_be_scaled() -> None:
 def test_a_service_that_keeps_jobs_knows_the_database_and_the_broker(name: str) -> None:
     environment = SERVICES[name]["environment"]
     assert environment["JOBSTATE_DATABASE_URL"].startswith("postgresql+psycopg://")
-    assert environment["JOBSTATE_BROKER_URL"].startswith("redis://")
+    assert environment["JOBSTATE_BROKER_URL"] == "${JOBSTATE_BROKER_URL:-redis://redis:6379/0}"
 
 
-@pytest.mark.parametrize("name", ["flower", "web"])
+@pytest.mark.parametrize("name", ["flower", "grafana", "prometheus", "web"])
 def test_what_asks_nobody_who_they_are_is_for_this_machine_alone(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
 
@@ -88,6 +89,62 @@ def test_the_image_of_the_web_app_has_what_the_example_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     stage = (ROOT / "Dockerfile").read_text()
     assert all(f'"{needed}"' in stage for needed in project["dependency-groups"]["example"])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_may_not_take_the_whole_machine(name: str) -> None:
+    limits = SERVICES[name]["deploy"]["resources"]["limits"]
+    assert float(limits["cpus"]) > 0
+    assert re.fullmatch(r"\d+[mg]", limits["memory"])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_nobody_gets_more_rights_than_they_begin_with(name: str) -> None:
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_an_image_of_this_repository_runs_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"]
+    assert service["tmpfs"] == ["/tmp"]  # noqa: S108 - the container's own
+    assert service["cap_drop"] == ["ALL"]
+    stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    (stage,) = (text for text in stages if f" AS {service['build']['target']}\n" in text)
+    assert re.search(r"^USER [1-9]\d*$", stage, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_password_comes_from_the_environment(name: str) -> None:
+    for key, value in (SERVICES[name].get("environment") or {}).items():
+        if "PASS" in key:
+            assert re.fullmatch(r"\$\{[A-Z_]+:-jobstate\}", value)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_what_is_mounted_from_the_repository_is_there_and_stays_as_it_is(name: str) -> None:
+    mounts = [mount for mount in SERVICES[name].get("volumes", ()) if mount.startswith(".")]
+    for mount in mounts:
+        source, _, how = mount.split(":")
+        assert (ROOT / source).is_file()
+        assert how == "ro"
+
+
+def test_a_plain_up_starts_what_the_example_needs_and_no_more() -> None:
+    plain = {name for name, service in SERVICES.items() if "profiles" not in service}
+    assert plain == {"postgres", "redis", "migrate", "worker", "web", "flower"}
+
+
+def test_prometheus_scrapes_services_where_they_listen() -> None:
+    config = YAML(typ="safe").load(ROOT / "docs" / "operations" / "prometheus.yml")
+    targets = {
+        target
+        for scraped in config["scrape_configs"]
+        for static in scraped["static_configs"]
+        for target in static["targets"]
+    }
+    assert targets == {"metrics:9464", "flower:5555"}
+    assert "9464" in SERVICES["metrics"]["command"]
 
 
 def test_keys_that_older_tools_refuse_are_absent() -> None:

@@ -40,6 +40,8 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._open: set[Connection] = set()
+        self.accepted = 0
+        """How many connections were opened so far."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -106,6 +108,7 @@ class Proxy:
             connection.swallowing |= link is Link.BLACK_HOLE
 
     async def _accept(self, client: StreamReader, to_client: StreamWriter) -> None:
+        self.accepted += 1
         connection = Connection(to_client)
         self._open.add(connection)
         connection.swallowing = self._link is Link.BLACK_HOLE

@@ -58,7 +58,7 @@ class Announcer:
             logger.debug("The interpreter ends: event %s of job %s is not sent", subject, job.id)
 
     def _send(self, subject: str, job_id: str, hostname: str, fields: Mapping[str, Any]) -> None:
-        if self._circuit.is_open:
+        if not self._circuit.admits():
             return
         try:
             with bounded_producer(self._app, self._timeout) as producer:

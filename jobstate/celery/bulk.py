@@ -83,7 +83,7 @@ def batch_of(
     checked, jobs = [], []
     for place, given in enumerate(calls):
         try:
-            call = _call_of(runtime, found, given, common)
+            call = _call_of(runtime, found, given, common).in_trace()
             checked.append(call)
             jobs.append(new_job(runtime, call))
         except (InvalidValueError, OwnerRequired, TypeError) as error:

@@ -1,28 +1,57 @@
 """A circuit breaker: a broker that has just failed is left alone for a while."""
 
 import time
+from collections.abc import Callable
+from threading import Lock
 
 FIRST = 1.0
 LONGEST = 30.0
 
 
 class Circuit:
-    """Closed until a failure; then open for a pause that doubles with each further one."""
+    """Closed until a failure; then open for a pause that doubles with each further one.
 
-    def __init__(self) -> None:
+    When the pause is over, one caller tries; the others do without until it has worked. Safe across
+    threads.
+
+    Args:
+        clock: What tells the time, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
         self._pause = FIRST
-        self._closes_at = 0.0
+        self._next_try_at: float | None = None
+        self._is_tried = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether to do without."""
-        return time.monotonic() < self._closes_at
+    def admits(self) -> bool:
+        """Tell whether to try; where it is open, this is the one that tries."""
+        if self._next_try_at is None:
+            return True
+        with self._lock:
+            now = self._clock()
+            if self._next_try_at is None or now < self._next_try_at:
+                return self._next_try_at is None
+            # One that is never heard of again must not be the last.
+            self._next_try_at = now + self._pause
+            self._is_tried = True
+            return True
 
     def failed(self) -> None:
-        """Open it."""
-        self._closes_at = time.monotonic() + self._pause
-        self._pause = min(self._pause * 2, LONGEST)
+        """Open it; of many that fail at the same time, the first alone counts."""
+        with self._lock:
+            if self._next_try_at is None:
+                self._pause = FIRST
+            elif self._is_tried:
+                self._pause = min(self._pause * 2, LONGEST)
+            else:
+                return
+            self._is_tried = False
+            self._next_try_at = self._clock() + self._pause
 
     def worked(self) -> None:
         """Close it."""
-        self._pause, self._closes_at = FIRST, 0.0
+        if self._next_try_at is not None:
+            with self._lock:
+                self._next_try_at = None

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import redis
 from celery import Celery, Task
 from celery.canvas import maybe_signature
 from celery.exceptions import ImproperlyConfigured, SoftTimeLimitExceeded
@@ -63,7 +64,20 @@ _HOPELESS = (
 )
 """What is raised when a message can be published by nobody, whatever the broker does."""
 
-_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
+def _unless_silent(error: Exception, _: float) -> None:
+    """Have a lost connection opened again, but nobody asked twice who does not answer."""
+    if isinstance(error, TimeoutError | redis.TimeoutError):
+        raise error
+
+
+_ONCE = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+    "errback": _unless_silent,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +277,10 @@ def ticket_of(request: Any) -> int:
 
 def bounded_connection(app: Celery, timeout: float) -> Connection:
     """Return a connection that gives up in time, whatever the app's own would do."""
+    # The first two are Redis's, the others AMQP's.
+    names = ("socket_timeout", "socket_connect_timeout", "read_timeout", "write_timeout")
     connection: Connection = app.connection_for_write(
-        connect_timeout=timeout,
-        transport_options={"socket_timeout": timeout, "socket_connect_timeout": timeout},
+        connect_timeout=timeout, transport_options=dict.fromkeys(names, timeout)
     )
     return connection
 

@@ -110,7 +110,7 @@ class Runtime:
         return self._publish(job_id, ticket, canvas.apply_async)
 
     def _publish(self, job_id: UUID, ticket: int, call: Callable[..., object]) -> bool:
-        if self._circuit.is_open:
+        if not self._circuit.admits():
             logger.warning(
                 "Job %s was not published: the broker has just failed. Its row keeps the message.",
                 job_id,
@@ -136,7 +136,7 @@ class Runtime:
         Raises:
             InvalidValueError: No broker would ever take one; that job has failed.
         """
-        if self._circuit.is_open:
+        if not self._circuit.admits():
             logger.warning("%d jobs were not published: the broker has just failed.", len(calls))
             return False
         try:

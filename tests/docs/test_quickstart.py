@@ -1,0 +1,161 @@
+"""The README and the quickstart, followed literally."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from click.testing import CliRunner
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+import jobstate
+from jobstate import JobService
+from jobstate.celery.trial import empty_broker, taking_jobs, work
+from jobstate.cli import jobstate as command
+
+ROOT = Path(__file__).parents[2]
+
+
+class Base(DeclarativeBase):
+    """The tables of the shop."""
+
+
+class Order(Base):
+    """A row of the shop's own."""
+
+    __tablename__ = "orders"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    year: Mapped[int]
+
+
+@pytest.fixture(autouse=True)
+def _broker() -> Iterator[None]:
+    empty_broker()
+    yield
+    empty_broker()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An empty database but for the shop's own tables."""
+    engine = create_engine(database_url)
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(text("create table users (id uuid primary key)"))
+    yield engine
+    engine.dispose()
+
+
+def python(page: str, database_url: str) -> list[str]:
+    """Return the Python of a page, with a broker in memory and the test's database."""
+    source = (ROOT / page).read_text("utf-8").replace("redis://localhost/0", "memory://")
+    source = source.replace("postgresql+psycopg://localhost/shop", database_url)
+    return re.findall(r"^```python\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
+
+
+def run_all(app: Any) -> None:
+    with taking_jobs(app):
+        while work(app, []):
+            pass
+
+
+def test_the_readme_lands_a_job(jobs_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (code, *_) = python("README.md", jobs_url)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    page: dict[str, Any] = {"__name__": "readme"}
+    exec(code, page)  # noqa: S102 - our own documentation
+    assert capsys.readouterr().out == "queued\n"
+    run_all(page["app"])
+    job, jobs = page["job"], page["jobs"]
+    landed = jobs.service.get_job(job.id, job.user_id)
+    assert (landed.status, landed.items_succeeded) == ("completed", 3)
+    assert "invoice of month 11 to ann" in capsys.readouterr().out
+    jobs.service.close()
+
+
+def test_the_quickstart_migrates_enqueues_and_reads(
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = (ROOT / "docs/quickstart.md").read_text("utf-8").split("```sh\n")[1]
+    monkeypatch.setenv("JOBSTATE_DATABASE_URL", database_url)
+    migrate = next(line for line in shell.splitlines() if line.startswith("jobstate "))
+    result = CliRunner().invoke(command, migrate.split()[1:], catch_exceptions=False)
+    assert result.exit_code == 0
+
+    _, declare, enqueue, read = python("docs/quickstart.md", database_url)
+    user = SimpleNamespace(id=uuid4())
+    names = {"user": user, "Session": Session, "engine": engine, "Order": Order}
+    page: dict[str, Any] = {"__name__": "shop", **names}
+    exec(declare, page)  # noqa: S102 - our own documentation
+    exec(enqueue, page)  # noqa: S102 - our own documentation
+    run_all(page["app"])
+    exec(read, page)  # noqa: S102 - our own documentation
+    service: JobService = page["jobs"].service
+    jobs = service.list_jobs(user.id).items
+    assert [job.status for job in jobs] == ["completed"] * 3
+    assert page["job"].progress == 100
+    assert page["asset"].file_size == 1200
+    service.close()
+
+
+def test_the_quickstart_migrates_from_your_own_migrations(
+    engine: Engine, database_url: str
+) -> None:
+    (code, *_) = python("docs/quickstart.md", database_url)
+    page: dict[str, Any] = {}
+    exec(code, page)  # noqa: S102 - our own documentation
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            page["upgrade"]()
+    with pytest.raises(jobstate.InvalidValueError, match="The user does not exist"):
+        JobService(database_url).create_job(uuid4(), "export")
+
+
+def test_a_table_of_your_own_is_moved_and_that_may_be_interrupted(
+    service: JobService, user_id: UUID
+) -> None:
+    code = python("docs/how-to/existing-jobs.md", "")[-1]
+    old = [
+        SimpleNamespace(id=1, user_id=user_id, kind="export", state="done", result=7, error=None),
+        SimpleNamespace(
+            id=2, user_id=user_id, kind="export", state="error", result=None, error="No"
+        ),
+    ]
+    half_done = service.create_job(user_id, "export", {"old_id": 1}, idempotency_key="1")
+    service.transition_status(half_done.id, "processing")
+    for _ in range(2):
+        exec(code, {"jobs": SimpleNamespace(service=service), "old_jobs": old})  # noqa: S102
+    moved = {job.parameters["old_id"]: job for job in service.list_jobs(user_id).items}
+    assert (moved[1].status, moved[1].result) == ("completed", 7)
+    assert (moved[2].status, moved[2].error_message) == ("failed", "No")
+
+
+def test_old_and_new_jobs_are_seen_in_one_view(
+    service: JobService, user_id: UUID, jobs_url: str
+) -> None:
+    page = (ROOT / "docs/how-to/existing-jobs.md").read_text("utf-8")
+    (view,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    service.create_job(user_id, "export")
+    engine = create_engine(jobs_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "create table old_jobs (id uuid, user_id uuid, kind text, state text, "
+                "created_at timestamptz)"
+            )
+        )
+        connection.execute(
+            text("insert into old_jobs values (gen_random_uuid(), :user, 'export', 'done', now())"),
+            {"user": user_id},
+        )
+        connection.execute(text(view))
+        rows = connection.execute(text("select status from all_jobs order by status")).scalars()
+        assert list(rows) == ["completed", "queued"]
+    engine.dispose()

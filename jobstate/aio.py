@@ -271,8 +271,9 @@ class AsyncJobService:
     async def retry(self, job_id: UUID | str, user_id: object, only: Which = "all") -> Job:
         """Run a job again that has landed, as a new job: the same call, owner and queue."""
         job = await self.store.run_all(retry(job_id, user_id, only, self.settings))
-        with suppress(JobStateError):  # It is committed: the sweeper publishes it.
-            await asyncio.to_thread(self._publish, job.id)
+        if job.published_at is None:
+            with suppress(JobStateError):  # It is committed: the sweeper publishes it.
+                await asyncio.to_thread(self._publish, job.id)
         return job
 
     async def sweep(self) -> SweepReport:

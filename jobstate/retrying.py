@@ -22,17 +22,28 @@ Which = Literal["all", "failed"]
 
 
 def retry(job_id: UUID | str, user_id: object, only: Which, settings: Settings) -> Script[Job]:
-    """Create a job that makes the same call again for the same owner."""
+    """Create a job that makes the same call again for the same owner, unless one is live."""
     if only not in ("all", "failed"):
         raise InvalidValueError(
             f"Items {only!r} cannot be retried: a retry does all of them, or those that failed. "
             'Pass only="all" or only="failed".'
         )
     new: NewJob = yield _find_original(job_id, user_id, only)
-    created: Job | None = yield create_job(new, settings)
-    assert created is not None  # noqa: S101 - its id is new, and it has no idempotency key
-    yield _narrow(created.id, only)
-    return created
+    while True:
+        created: Job | None = yield create_job(new, settings)
+        if created is not None:
+            yield _narrow(created.id, only)
+            return created
+        live: Job | None = yield _live_retry(new.retry_of)
+        if live is not None:
+            return live
+        # The one that was in the way has landed since.
+
+
+def _live_retry(job_id: UUID | str | None) -> Operation[Job | None]:
+    return Operation(
+        "live_retry", {"id": job_id}, lambda rows: Job.from_row(rows[0]) if rows else None
+    )
 
 
 def _find_original(job_id: UUID | str, user_id: object, only: Which) -> Operation[NewJob]:

@@ -355,6 +355,8 @@ class JobService:
 
         The new job names the old one in `retry_of`; callbacks and the rest of a canvas do not
         belong to it. A service without a Celery app leaves its publication to a worker's sweeper.
+        While a retry has not landed, another one returns it, however many ask at once and whatever
+        items it does.
 
         Args:
             job_id: The job that has landed.
@@ -370,8 +372,9 @@ class JobService:
                 item failed.
         """
         job = self.store.run_all(retry(job_id, user_id, only, self.settings))
-        with suppress(JobStateError):  # It is committed: the sweeper publishes it.
-            self._publish(job.id)
+        if job.published_at is None:
+            with suppress(JobStateError):  # It is committed: the sweeper publishes it.
+                self._publish(job.id)
         return job
 
     def sweep(self) -> SweepReport:

@@ -154,8 +154,13 @@ def rescue(hold: Hold) -> Operation[Job | None]:
 
 
 def end_held(hold: Hold, code: ErrorCode) -> Operation[Job | None]:
-    """Fail the job of an attempt that does not end by itself. None: not held, or locked."""
-    return Operation("end_held", {**hold.params(), **ending(code)}, _done)
+    """End the job of an attempt that does not end by itself. None: not held, or locked.
+
+    It failed, or keeps what it has done where its task says so. Not if its owner has ended it.
+    """
+    interrupted = code is not ErrorCode.CANCELLED
+    params = {**hold.params(), **ending(code), "interrupted": interrupted}
+    return Operation("end_held", params, _done)
 
 
 def end_unheld(

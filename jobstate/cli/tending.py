@@ -50,7 +50,7 @@ def retry(target: Target, *, job_id: str, failed: bool, as_json: bool) -> None:
     if as_json:
         print_json(job.to_dict(internal=True))
     else:
-        click.echo(f"Job {job.id} is queued; it retries job {job.retry_of}.")
+        click.echo(f"Job {job.id} is {job.status}; it retries job {job.retry_of}.")
 
 
 @click.command()

@@ -85,6 +85,25 @@
     {free},
     {hold}
 
+-- fragment: judged
+-- The held job; whether it has done something that its task wants kept; and what follows it: what is
+-- kept goes on to the callbacks, what failed to the errbacks.
+    judged as (
+        select
+            held.*,
+            held.keep_partial and (
+                held.items_succeeded > 0
+                or exists (
+                    select from {schema}.assets
+                    where assets.job_id = held.id and assets.attempt = held.attempt
+                        and assets.stored_at is not null
+                )
+            ) as kept,
+            coalesce(cast(held.message ->> 'followups' as boolean), false) as followups,
+            coalesce(cast(held.message ->> 'errbacks' as boolean), false) as errbacks
+        from held
+    )
+
 -- fragment: answer
 -- A guarded write's answer: done, and the whole row.
     select true as done, {job_columns} from done
@@ -130,7 +149,8 @@ select version_num from {schema}.schema_version;
 select set_config('idle_in_transaction_session_timeout', '5s', true);
 
 -- name: create_job
--- Insert a queued job, unless its id or its idempotency key is there already.
+-- Insert a queued job, unless its id or its idempotency key is there already, or another live job
+-- retries the same one.
 with {patience}
 insert into {schema}.jobs (
     id, user_id, job_type, task_name, queue, parameters, message, eta, expires_at, deadline_at,
@@ -857,6 +877,11 @@ done as (
 )
 {answer};
 
+-- name: live_retry
+-- Read the job that retries another one, and has not landed.
+select {job_columns} from {schema}.jobs
+where retry_of = cast(:id as uuid) and completed_at is null;
+
 -- name: add_asset
 -- Link a file that the holding attempt has stored; or the attempt that has landed the job in this
 -- very transaction.
@@ -1230,25 +1255,32 @@ where id = cast(:id as uuid)
     and completed_at is null;
 
 -- name: end_held
--- Fail the job of an attempt that does not end by itself, and answer where it runs.
+-- End the job of an attempt that does not end by itself: fail it, unless it was interrupted and has
+-- done something that its task wants kept.
 with {freely_held},
+{judged},
+fate as (
+    select
+        id, whole,
+        case when whole then followups else errbacks end as pending
+    from judged, lateral (select kept and cast(:interrupted as boolean) as whole) as said
+),
 done as (
     update {schema}.jobs set
-        status = 'failed',
+        status = case when fate.whole then 'partial' else 'failed' end,
+        progress = case when fate.whole then 100 else jobs.progress end,
         error_code = cast(:error_code as text),
         error_message = cast(:error_message as text),
         error_detail = cast(:error_detail as jsonb),
         worker_id = null,
         pid = null,
-        followups_pending = coalesce(cast(jobs.message ->> 'errbacks' as boolean), false),
-        message = case when cast(jobs.message ->> 'errbacks' as boolean) then jobs.message end,
-        next_check_at = case
-            when cast(jobs.message ->> 'errbacks' as boolean) then clock_timestamp()
-        end,
+        followups_pending = fate.pending,
+        message = case when fate.pending then jobs.message end,
+        next_check_at = case when fate.pending then clock_timestamp() end,
         updated_at = clock_timestamp(),
         completed_at = clock_timestamp()
-    from held
-    where jobs.id = held.id
+    from fate
+    where jobs.id = fate.id
     returning jobs.*
 )
 {answer};
@@ -1256,27 +1288,10 @@ done as (
 -- name: rescue
 -- Decide by its policy about a job whose holder is gone: run it again, keep what it did, or fail it.
 with {freely_held},
-judged as (
-    select
-        held.*,
-        -- An eager run has no message that could start it again.
-        held.idempotent and held.message is not null as repeatable,
-        held.keep_partial and (
-            held.items_succeeded > 0
-            or exists (
-                select from {schema}.assets
-                where assets.job_id = held.id and assets.attempt = held.attempt
-                    and assets.stored_at is not null
-            )
-        ) as kept,
-        -- What is kept goes on to the callbacks, what failed to the errbacks.
-        coalesce(cast(held.message ->> 'followups' as boolean), false) as followups,
-        coalesce(cast(held.message ->> 'errbacks' as boolean), false) as errbacks
-    from held
-),
-tried as (
-    select *, repeatable and rescues < coalesce(max_rescues, 0) as again from judged
-),
+{judged},
+-- An eager run has no message that could start it again.
+able as (select *, idempotent and message is not null as repeatable from judged),
+tried as (select *, repeatable and rescues < coalesce(max_rescues, 0) as again from able),
 fate as (
     select *, not again and case when kept then followups else errbacks end as pending from tried
 ),
@@ -1376,7 +1391,7 @@ select count(*) from doubted;
 -- List which of these jobs were ended while somebody still ran them.
 select id from {schema}.jobs
 where id = any(cast(:ids as uuid[]))
-    and status = 'failed'
+    and status in ('failed', 'partial')
     and error_code in ('cancelled', 'deadline', 'no_progress');
 
 -- name: bury

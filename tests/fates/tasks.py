@@ -1,11 +1,14 @@
 """Tasks that only the fates need. Real workers import this module."""
 
+import os
+import signal
 import threading
 
 from celery import shared_task
 
 from jobstate import JobTask
 from tests.worker.endings import ends_its_process, runs_out_of_memory
+from tests.worker.gates import Gates
 
 
 @shared_task(base=JobTask, bind=True, acks_late=True)
@@ -25,3 +28,31 @@ def keeps_what_it_has_done(self: JobTask) -> None:
     with self.job.item("first"):
         pass
     threading.Event().wait()
+
+
+def _keeps(self: JobTask) -> None:
+    """Do an item, and stand at the gate."""
+    with self.job.item("first"):
+        pass
+    Gates.of(self.app).stop(self.job.id)
+
+
+@shared_task(base=JobTask, bind=True, job_keep_partial=True)
+def keeps_and_waits(self: JobTask) -> None:
+    _keeps(self)
+
+
+@shared_task(base=JobTask, bind=True, job_keep_partial=True)
+def keeps_and_dies(self: JobTask) -> None:
+    _keeps(self)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task(base=JobTask, bind=True, job_keep_partial=True, time_limit=2)
+def keeps_and_is_far_too_slow(self: JobTask) -> None:
+    _keeps(self)
+
+
+@shared_task(base=JobTask, bind=True, job_keep_partial=True, job_no_progress=1)
+def keeps_and_falls_silent(self: JobTask) -> None:
+    _keeps(self)

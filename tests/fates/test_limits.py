@@ -33,6 +33,12 @@ def test_hard_time_limit(shared: FateSite, lands: Lands) -> None:
     lands(shared, shared.enqueue("is_far_too_slow"), JobStatus.FAILED, "time_limit", TOO_LONG)
 
 
+@fate(*PREFORK, "gevent", why=HARD)
+def test_hard_time_limit_keeping_what_was_done(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue("keeps_and_is_far_too_slow")
+    lands(shared, job, JobStatus.PARTIAL, "time_limit", TOO_LONG)
+
+
 @fate()
 def test_passes_its_deadline(shared: FateSite, lands: Lands) -> None:
     job = shared.enqueue_with("waits", deadline=2)
@@ -44,6 +50,17 @@ def test_passes_its_deadline(shared: FateSite, lands: Lands) -> None:
 
 
 @fate()
+def test_passes_its_deadline_keeping_what_was_done(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue_with("keeps_and_waits", deadline=2)
+    has_done_something(shared, job)
+    shared.strikes(job.deadline_at)
+    message = "The job did not end before its deadline."
+    landed = lands(shared, job, JobStatus.PARTIAL, "deadline", message)
+    assert landed.items_succeeded == 1
+    shared.gates.open(job.id)
+
+
+@fate()
 def test_reports_no_progress(shared: FateSite, lands: Lands) -> None:
     job = shared.enqueue("falls_silent")
     shared.gates.read(f"pid:{job.id}")
@@ -51,6 +68,15 @@ def test_reports_no_progress(shared: FateSite, lands: Lands) -> None:
     landed = lands(shared, job, JobStatus.FAILED, "no_progress", message)
     shared.gates.open(job.id)
     assert shared.landed(job).completed_at == landed.completed_at
+
+
+@fate()
+def test_reports_no_progress_keeping_what_was_done(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue("keeps_and_falls_silent")
+    has_done_something(shared, job)
+    message = "The job made no progress for too long."
+    lands(shared, job, JobStatus.PARTIAL, "no_progress", message)
+    shared.gates.open(job.id)
 
 
 @fate()
@@ -91,6 +117,18 @@ def test_revoked_before_its_start(shared: FateSite, lands: Lands) -> None:
     assert shared.runs(job) == []
 
 
+@fate()
+def test_cancelled_after_it_has_done_something(shared: FateSite, lands: Lands) -> None:
+    """Its owner has ended it: that is no interruption, whatever the task wants kept."""
+    job = shared.enqueue("keeps_and_waits")
+    has_done_something(shared, job)
+    shared.strikes()
+    shared.service.cancel(job.id, job.user_id)
+    landed = lands(shared, job, JobStatus.FAILED, "cancelled", CANCELLED)
+    assert landed.items_succeeded == 1
+    shared.gates.open(job.id)
+
+
 @fate(*PREFORK, "gevent", why=TERMINATES)
 def test_revoked_while_it_runs(shared: FateSite, lands: Lands) -> None:
     job = shared.enqueue("waits")
@@ -98,6 +136,11 @@ def test_revoked_while_it_runs(shared: FateSite, lands: Lands) -> None:
     shared.strikes()
     shared.app.control.revoke(str(job.id), terminate=True)
     lands(shared, job, JobStatus.FAILED, "cancelled", CANCELLED)
+
+
+def has_done_something(site: FateSite, job: Job) -> None:
+    """Wait until an item of the body was written."""
+    eventually(lambda: site.read(job).items_succeeded == 1, "the first item")
 
 
 def assert_the_late_body_is_fenced_out(site: FateSite, landed: Job) -> None:

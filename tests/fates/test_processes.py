@@ -7,6 +7,7 @@ import pytest
 from jobstate import Job, JobStatus
 from tests.fates.fate import PREFORK, fate
 from tests.fates.site import LOST, FateSite, Lands
+from tests.worker.process import eventually
 
 WHY = "Only on prefork has a body a process of its own; elsewhere the worker dies with it."
 AWAY = "The job lost its worker again and again."
@@ -32,6 +33,15 @@ def test_child_killed(shared: FateSite, dying: Dying, lands: Lands) -> None:
 @fate(*PREFORK, why=WHY)
 def test_child_killed_late(shared: FateSite, dying: Dying, lands: Lands) -> None:
     late(shared, lands, dying, "kill")
+
+
+@fate(*PREFORK, why=WHY)
+def test_child_killed_keeping_what_was_done(shared: FateSite, lands: Lands) -> None:
+    job = shared.enqueue("keeps_and_dies")
+    eventually(lambda: shared.read(job).items_succeeded == 1, "the first item")
+    shared.strikes()
+    shared.gates.open(job.id)
+    lands(shared, job, JobStatus.PARTIAL, "worker_lost", LOST)
 
 
 @fate(*PREFORK, why=WHY)

@@ -1,9 +1,11 @@
 """A job that has landed is run again as a new job."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from jobstate import (
@@ -21,7 +23,20 @@ from jobstate import (
     reporting,
 )
 from jobstate.items import ItemKeys
-from tests.factories import CALL, FAILED, failed_job, landed, processing_job
+from jobstate.operations import transition
+from jobstate.retrying import retry
+from tests.factories import (
+    CALL,
+    FAILED,
+    PATIENCE,
+    eventually,
+    failed_job,
+    landed,
+    processing_job,
+    take,
+    together,
+    waits_for_a_lock,
+)
 
 JobIn = Callable[[JobStatus | str], Job]
 
@@ -87,6 +102,46 @@ def test_a_retry_is_published_at_once_where_there_is_an_app(jobs_url: str) -> No
     again = service.retry(job.id, job.user_id)
     assert published == [again.id]
     service.close()
+
+
+def test_two_clicks_are_one_retry(jobs_url: str) -> None:
+    """Until it has landed; then there may be another."""
+    published: list[UUID] = []
+    service = JobService(jobs_url, publish=lambda job_id: not published.append(job_id))
+    job = failed_job(service.store)
+    again = service.retry(job.id, job.user_id, "failed")
+    service.store.run(attempts.note_published(again.id, 0, 60))
+    for only in ("failed", "all"):
+        assert service.retry(job.id, job.user_id, only).id == again.id
+    take(service.store, again.id)
+    assert service.retry(job.id, job.user_id).status is JobStatus.PROCESSING
+    assert published == [again.id], "it is not published again"
+    service.mark_failed(again.id, "No")
+    assert service.retry(job.id, job.user_id).id != again.id
+    service.close()
+
+
+def test_two_who_click_at_once_get_the_same_retry(service: JobService) -> None:
+    job = failed_job(service.store)
+    answers = together(*[lambda: service.retry(job.id, job.user_id)] * 4)
+    assert len({again.id for again in answers}) == 1
+    assert [found.retry_of for found in service.list_jobs(job.user_id).items] == [job.id, None]
+
+
+def test_a_retry_that_lands_while_another_is_asked_for_is_followed_by_it(
+    service: JobService, connect: Callable[[], psycopg.Connection]
+) -> None:
+    """Whoever waits for the first one's commit finds it landed, and does not return it."""
+    job, observer = failed_job(service.store), connect()
+    with ThreadPoolExecutor(1) as pool:
+        with service.store.transaction() as first:
+            script = retry(job.id, job.user_id, "all", service.settings)
+            new = first.run(script.send(first.run(next(script))))
+            waiting = pool.submit(service.retry, job.id, job.user_id)
+            eventually(waits_for_a_lock(observer))
+            for status in ("processing", "failed"):
+                first.run(transition(new.id, status, max_result_bytes=1))
+        assert waiting.result(PATIENCE).id != new.id
 
 
 def test_a_retry_that_could_not_be_published_is_the_sweepers(jobs_url: str) -> None:

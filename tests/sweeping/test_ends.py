@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from jobstate import JobService, JobStatus, reporting, sweeping
+from jobstate import ItemStatus, JobService, JobStatus, reporting, sweeping
 from jobstate.attempts import ending
+from jobstate.items import Outcome
 from jobstate.progress import Report
 from jobstate.states import ErrorCode
 from tests.factories import POLICY, hold_of, landed, queued_job, released, take
 from tests.sweeping.scene import MESSAGE_WITH_ERRBACKS, Scene
 
+KEEPING = replace(POLICY, keep_partial=True)
 SILENT_AFTER_30 = replace(POLICY, no_progress=30.0)
 
 
@@ -112,6 +114,50 @@ def test_a_body_that_reports_nothing_for_too_long_fails(scene: Scene) -> None:
     assert scene.sweep().failed == 0
     scene.time_passes(2)
     failed_as(scene, "no_progress")
+
+
+@pytest.mark.parametrize("code", ["time_limit", "deadline", "no_progress"])
+def test_what_an_interrupted_job_has_done_is_kept_where_its_task_says_so(
+    scene: Scene, code: str
+) -> None:
+    """Its callbacks follow, and the run is terminated all the same."""
+    for policy, kept in ((KEEPING, True), (replace(KEEPING, keep_partial=False), False)):
+        hold = scene.held(policy, message=MESSAGE_WITH_ERRBACKS)
+        items = {"1": Outcome(ItemStatus.SUCCEEDED)}
+        assert scene.store.run(reporting.record_items(hold, items)) is False
+        job = scene.store.run(sweeping.end_held(hold, ErrorCode(code)))
+        assert job is not None
+        assert (job.status, job.error_code) == ("partial" if kept else "failed", code)
+        assert (job.progress, job.followups_pending) == (100 if kept else 0, True)
+        if code != "time_limit":
+            assert scene.store.run(sweeping.ended_among([hold.job_id])) == {hold.job_id}
+
+
+def test_an_interrupted_job_that_has_done_nothing_failed(scene: Scene) -> None:
+    hold = scene.held(KEEPING)
+    scene.store.run(reporting.record_items(hold, {"1": Outcome(ItemStatus.FAILED)}))
+    job = scene.store.run(sweeping.end_held(hold, ErrorCode.DEADLINE))
+    assert job is not None
+    assert (job.status, job.progress) == (JobStatus.FAILED, 0)
+
+
+def test_a_file_that_was_stored_is_kept_too(scene: Scene) -> None:
+    hold = scene.held(KEEPING, deadline=60)
+    asset = reporting.add_asset(hold, "csv", "u", "s", 1, content_type=None, sha256=None)
+    assert scene.store.run(asset) is not None
+    scene.time_passes(61)
+    assert scene.sweep().failed == 1
+    assert scene.read(hold).status is JobStatus.PARTIAL
+
+
+def test_a_cancelled_job_keeps_its_items_and_failed(scene: Scene) -> None:
+    """Its owner has ended it: that is no interruption."""
+    hold = scene.held(KEEPING)
+    scene.store.run(reporting.record_items(hold, {"1": Outcome(ItemStatus.SUCCEEDED)}))
+    job = scene.store.run(sweeping.end_held(hold, ErrorCode.CANCELLED))
+    assert job is not None
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "cancelled")
+    assert job.items_succeeded == 1
 
 
 def test_the_silence_of_a_body_counts_from_its_last_report(scene: Scene) -> None:

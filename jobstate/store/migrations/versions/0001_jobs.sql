@@ -84,6 +84,10 @@ create index jobs_landed on {schema}.jobs (completed_at) where completed_at is n
 -- name: jobs_parent
 create index jobs_parent on {schema}.jobs (parent_id) where parent_id is not null;
 
+-- name: jobs_retry
+create unique index jobs_retry on {schema}.jobs (retry_of)
+    where retry_of is not null and completed_at is null;
+
 -- name: assets
 create table {schema}.assets (
     id uuid primary key,

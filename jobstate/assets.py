@@ -33,6 +33,10 @@ MAX_NAME = 200
 TRIES = 4
 """How often a file is written before the storage counts as down."""
 
+LATE = 900.0
+"""How long after its clean-up a file may still appear, in seconds: no server waits as long for the
+rest of a request whose sender is gone."""
+
 logger = logging.getLogger("jobstate")
 
 
@@ -68,7 +72,7 @@ class Rows(Protocol):
         """Show the file."""
 
     def drop(self, new: NewAsset) -> None:
-        """Forget the file, which is gone."""
+        """Give up the file, which is gone."""
 
 
 class AssetSaver:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from jobstate.assets import LATE
 from jobstate.errors import StorageUnavailable
 from jobstate.settings import Settings
 from jobstate.states import JobStatus
@@ -159,8 +160,11 @@ def due_assets(interval: float, limit: int) -> Operation[list[StoredFile]]:
 
 
 def forget_asset(asset_id: UUID) -> Operation[bool]:
-    """Delete the row of a file that no attempt will ever show, and that is gone."""
-    return Operation("forget_asset", {"asset_id": asset_id}, bool)
+    """Delete the row of a file that no attempt will ever show, and that is gone.
+
+    False: one that was not stored is looked for once more.
+    """
+    return Operation("forget_asset", {"asset_id": asset_id, "late": LATE}, bool)
 
 
 def purgeable(

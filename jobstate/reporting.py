@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
-from jobstate.assets import Content, NewAsset
+from jobstate.assets import LATE, Content, NewAsset
 from jobstate.attempts import Hold, first_value, nothing
 from jobstate.errors import JobLocked
 from jobstate.items import ItemKeys, Outcome
@@ -116,8 +116,8 @@ def finish_asset(hold: Hold, new: NewAsset, content: Content) -> Operation[Asset
 
 
 def drop_asset(asset_id: UUID) -> Operation[None]:
-    """Forget a file that was not stored, or is gone again."""
-    return Operation("drop_asset", {"asset_id": asset_id}, nothing)
+    """Give up a file that was not stored. The sweeper looks for it once more, and forgets it."""
+    return Operation("drop_asset", {"asset_id": asset_id, "late": LATE}, nothing)
 
 
 def _told(hold: Hold) -> Callable[[list[Row]], bool | None]:

@@ -79,7 +79,11 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     """What its jobs are called; the task's name unless given."""
 
     job_keep_partial: bool = False
-    """Whether an interrupted job keeps what it has done, and lands in partial."""
+    """Whether an interrupted job keeps what it has done, and lands in partial.
+
+    If it has items that succeeded, or files: at a time limit, its deadline, after too long without
+    progress, and when its worker is lost and it is not run again. Not when it is cancelled.
+    """
 
     job_no_progress: float | timedelta | None = None
     """How long a running job may go without progress before it fails, in seconds."""

@@ -132,9 +132,14 @@
     )
 
 -- fragment: job_is_done_with
--- The job has landed, all that follows it was dispatched, and no live job has it for a parent.
+-- The job has landed, all that follows it was dispatched, no file of it may still arrive, and no live
+-- job has it for a parent.
     jobs.completed_at is not null
     and not jobs.followups_pending
+    and not exists (
+        select from {schema}.assets as unfinished
+        where unfinished.job_id = jobs.id and unfinished.managed and unfinished.stored_at is null
+    )
     and not exists (
         select from {schema}.jobs as child
         where child.parent_id = jobs.id and child.completed_at is null
@@ -786,7 +791,11 @@ held as (
     select * from job
     where attempt = cast(:attempt as integer)
         and (
-            (worker_id = cast(:worker_id as uuid) and status = 'processing')
+            (
+                worker_id = cast(:worker_id as uuid)
+                and pid = coalesce(cast(:pid as integer), pid)
+                and status = 'processing'
+            )
             or status in ('completed', 'partial')
         )
 ),
@@ -890,7 +899,11 @@ held as (
     select * from job
     where attempt = cast(:attempt as integer)
         and (
-            (worker_id = cast(:worker_id as uuid) and status = 'processing')
+            (
+                worker_id = cast(:worker_id as uuid)
+                and pid = coalesce(cast(:pid as integer), pid)
+                and status = 'processing'
+            )
             or (
                 status in ('completed', 'partial')
                 and cast(:landed_in as text) = cast(pg_current_xact_id_if_assigned() as text)
@@ -929,6 +942,7 @@ added as (
         select from {schema}.assets as other
         where other.storage_path = cast(:storage_path as text)
             and other.id <> cast(:asset_id as uuid)
+            and other.cleaned_at is null
     )
     on conflict (id) do update set next_check_at = excluded.next_check_at
     returning *
@@ -953,8 +967,10 @@ stored as (
 select {asset_columns} from stored;
 
 -- name: drop_asset
--- Forget a file that was not stored.
-delete from {schema}.assets
+-- Give up a file that was not stored, and is looked for once more, late.
+update {schema}.assets set
+    cleaned_at = clock_timestamp(),
+    next_check_at = clock_timestamp() + make_interval(secs => cast(:late as double precision))
 where id = cast(:asset_id as uuid) and managed and stored_at is null;
 
 -- name: get_asset
@@ -1530,9 +1546,25 @@ from looked_at as assets join {schema}.jobs on jobs.id = assets.job_id
 where {asset_is_over};
 
 -- name: forget_asset
--- Delete the row of a file that no attempt will ever show, and that is gone.
-delete from {schema}.assets using {schema}.jobs
-where assets.id = cast(:asset_id as uuid) and jobs.id = assets.job_id and {asset_is_over}
+-- Delete the row of a file that no attempt will ever show, and that is gone. One that was not stored
+-- is looked for once more, late: the last request of its upload may still be under way.
+with over as (
+    select
+        assets.id,
+        assets.stored_at is not null
+        or assets.cleaned_at + make_interval(secs => cast(:late as double precision))
+            <= clock_timestamp() as is_gone
+    from {schema}.assets join {schema}.jobs on jobs.id = assets.job_id
+    where assets.id = cast(:asset_id as uuid) and {asset_is_over}
+),
+waiting as (
+    update {schema}.assets set
+        cleaned_at = coalesce(cleaned_at, clock_timestamp()),
+        next_check_at = coalesce(cleaned_at, clock_timestamp())
+            + make_interval(secs => cast(:late as double precision))
+    from over where assets.id = over.id and not coalesce(over.is_gone, false)
+)
+delete from {schema}.assets using over where assets.id = over.id and over.is_gone
 returning assets.id;
 
 -- name: purgeable

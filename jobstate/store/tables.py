@@ -125,6 +125,7 @@ def define(
             Column("stored_at", _AT),
             Column("managed", Boolean, nullable=False),
             Column("next_check_at", _AT),
+            Column("cleaned_at", _AT),
         ),
         job_items=table(
             "job_items",

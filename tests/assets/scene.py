@@ -69,8 +69,10 @@ class FileScene(Scene):
         """Return the ids of all assets, shown or not."""
         return {found for (found,) in self.sql("select id from jobstate.assets")}
 
-    def assets_are_due(self) -> None:
-        """Let the time pass after which the sweeper looks at files again."""
+    def assets_are_due(self, *, late: bool = False) -> None:
+        """Let the time pass after which the sweeper looks at files again; and that of late ones."""
+        if late:
+            self.sql("update jobstate.assets set cleaned_at = cleaned_at - interval '15 minutes'")
         self.sql("update jobstate.assets set next_check_at = now() where next_check_at is not null")
 
     def landed_ago(self, seconds: float, *jobs: UUID) -> None:

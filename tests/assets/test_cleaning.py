@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobstate import Asset, JobService, reporting, sweeping
+from jobstate import Asset, JobService, JobStatus, reporting, sweeping
 from jobstate.assets import Content
 from jobstate.attempts import ending
 from jobstate.states import ErrorCode
@@ -62,9 +62,63 @@ def test_a_file_that_was_not_finished_when_its_attempt_ended_is_removed(
     if end == "cancelled":
         scene.store.run_all(sweeping.end_unheld(hold.job_id, 1, ending(ErrorCode.CANCELLED)))
     scene.assets_are_due()
+    assert scene.sweep().cleaned == 0
+    assert not scene.exists(asset)
+    assert scene.rows() == {asset.id}, "it is looked for once more"
+    scene.assets_are_due(late=True)
+    assert scene.sweep().cleaned == 1
+    assert scene.rows() == set()
+
+
+@pytest.mark.parametrize("dropped", [True, False], ids=["dropped", "swept"])
+def test_a_file_that_arrives_after_its_clean_up_is_removed_too(
+    scene: FileScene, *, dropped: bool
+) -> None:
+    """The last request of an upload may be under way when its process is gone."""
+    hold = scene.held()
+    asset = scene.begun(hold)
+    if dropped:
+        scene.files.delete(asset.storage_path)
+        scene.store.run(reporting.drop_asset(asset.id))
+    released(scene.store, hold)
+    scene.assets_are_due()
+    scene.sweep()
+    assert not scene.exists(asset)
+    with scene.files.writer(asset.storage_path, None) as write:
+        write(b"late")
+    scene.assets_are_due()
+    scene.sweep()
+    assert scene.rows() == {asset.id}, "it may arrive later still"
+    scene.assets_are_due(late=True)
     assert scene.sweep().cleaned == 1
     assert not scene.exists(asset)
     assert scene.rows() == set()
+
+
+def test_a_job_is_not_purged_before_its_files_cannot_arrive_any_more(scene: FileScene) -> None:
+    hold = scene.held()
+    scene.begun(hold)
+    landed(scene.store, hold)
+    scene.landed_ago(60, hold.job_id)
+    scene.assets_are_due()
+    scene.sweep()
+    assert scene.cleaner.purge({JobStatus.COMPLETED: 1}) == 0
+    scene.assets_are_due(late=True)
+    scene.sweep()
+    assert scene.cleaner.purge({JobStatus.COMPLETED: 1}) == 1
+
+
+def test_a_name_may_be_used_again_after_its_file_was_given_up(scene: FileScene) -> None:
+    """And the newer file is not taken for the older one that may still arrive."""
+    hold = scene.held()
+    first = scene.begun(hold)
+    scene.store.run(reporting.drop_asset(first.id))
+    second = scene.stored(hold)
+    landed(scene.store, hold)
+    scene.assets_are_due(late=True)
+    assert scene.sweep().cleaned == 1
+    assert scene.exists(second)
+    assert scene.rows() == {second.id}
 
 
 def test_an_attempt_that_lost_its_job_cannot_show_its_file(scene: FileScene) -> None:
@@ -170,7 +224,10 @@ def test_two_sweepers_remove_each_file_once(scene: FileScene) -> None:
     assert not any(map(scene.exists, files))
 
 
-def test_many_files_are_removed_in_one_round(scene: FileScene) -> None:
+def test_many_files_are_removed_in_one_round(
+    scene: FileScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobstate.cleaning.TURN", 600.0)
     old = scene.held()
     for number in range(250):
         scene.stored(old, str(number))

@@ -41,10 +41,13 @@ class AssetSite(FaultySite):
         return {str(path.relative_to(root)): path.stat().st_size for path in paths}
 
     def rows(self, job: Job) -> list[tuple[Any, ...]]:
-        """Return every row of a job's assets: attempt, and whether the file is said to be there."""
+        """Return the rows of a job's assets: attempt, and whether the file is said to be there.
+
+        Without those whose files were removed, and are looked for once more.
+        """
         return self.sql(
             "select attempt, stored_at is not null from jobstate.assets where job_id = %s "
-            "order by attempt",
+            "and cleaned_at is null order by attempt",
             job.id,
         )
 

@@ -47,7 +47,9 @@ def saved(site: Site, source: Any, **options: Any) -> Asset:
 def rows(site: Site) -> list[Any]:
     """Return every row of an asset, shown or not."""
     with site.service.store.engine.connect() as connection:
-        found = connection.exec_driver_sql("select stored_at from jobstate.assets")
+        found = connection.exec_driver_sql(
+            "select stored_at from jobstate.assets where cleaned_at is null"
+        )
         return [at for (at,) in found]
 
 

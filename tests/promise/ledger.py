@@ -113,6 +113,21 @@ class Entry:
             self.rescues += 1
             self._let_go()
             return
+        code = ErrorCode.RESCUES_EXHAUSTED if self.policy.idempotent else ErrorCode.WORKER_LOST
+        self._ended(self._interrupted, code, pending=self.follow)
+
+    def ended(self, code: str) -> None:
+        """Note that the job was ended from outside; one that never started is started for that."""
+        interrupted = self.holder is not None and code != ErrorCode.CANCELLED
+        status = self._interrupted if interrupted else JobStatus.FAILED
+        if self.status is JobStatus.QUEUED:
+            self.attempt += 1
+            self._become(JobStatus.PROCESSING)
+        self._ended(status, code, pending=self.follow and not self.driven)
+
+    @property
+    def _interrupted(self) -> JobStatus:
+        """How the job lands when its attempt is interrupted."""
         kept = self.policy.keep_partial and (
             any(
                 (attempt, status) == (self.attempt, "succeeded")
@@ -120,16 +135,7 @@ class Entry:
             )
             or any(attempt == self.attempt for attempt, _ in self.assets)
         )
-        code = ErrorCode.RESCUES_EXHAUSTED if self.policy.idempotent else ErrorCode.WORKER_LOST
-        status = JobStatus.PARTIAL if kept else JobStatus.FAILED
-        self._ended(status, code, pending=self.follow)
-
-    def ended(self, code: str) -> None:
-        """Note that the job was failed from outside; one that never started is started for that."""
-        if self.status is JobStatus.QUEUED:
-            self.attempt += 1
-            self._become(JobStatus.PROCESSING)
-        self._ended(JobStatus.FAILED, code, pending=self.follow and not self.driven)
+        return JobStatus.PARTIAL if kept else JobStatus.FAILED
 
     def moved(self, target: JobStatus, code: str | None) -> None:
         """Note that an operator, or whoever drives the job, has moved it."""
@@ -163,7 +169,7 @@ class Entry:
         if (row["status"], row["worker_id"]) != (self.status, self.worker_id):
             if self.holder and self.holder.worker_id in given_up and not self._was_ended(row):
                 self.rescued()
-            elif row["status"] == JobStatus.FAILED and row["error_code"] in self.doomed:
+            elif self._was_ended(row):
                 self.ended(row["error_code"])
         if row["publishes"] >= 10 and self.has_landed and not row["pending"]:
             self.pending = False  # given up after ten tries
@@ -192,7 +198,8 @@ class Entry:
         return self.holder and self.holder.worker_id
 
     def _was_ended(self, row: Mapping[str, Any]) -> bool:
-        return row["status"] == JobStatus.FAILED and row["error_code"] in self.doomed
+        ends = (JobStatus.FAILED, JobStatus.PARTIAL)
+        return row["status"] in ends and row["error_code"] in self.doomed
 
     def _ended(self, status: JobStatus, code: str | None, *, pending: bool) -> None:
         self._let_go()

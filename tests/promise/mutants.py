@@ -28,6 +28,11 @@ ATTEMPT = "attempt = cast(%(attempt)s as integer)\n            and "
 WORKER = "worker_id = cast(%(worker_id)s as uuid)\n            and "
 PROCESS = "pid = coalesce(cast(%(pid)s as integer), pid)\n            and "
 FENCE = ATTEMPT + WORKER + PROCESS
+JOINED_FENCE = (
+    "attempt = cast(%(attempt)s as integer)\n        and (\n            (\n                "
+    "worker_id = cast(%(worker_id)s as uuid)\n                "
+    "and pid = coalesce(cast(%(pid)s as integer), pid)\n                and "
+)
 MY_ATTEMPT = "\n        and jobs.attempt = cast(%(attempt)s as integer)"
 MY_WORKER = "\n        and jobs.worker_id = cast(%(worker_id)s as uuid)"
 MY_PROCESS = "\n        and jobs.pid = coalesce(cast(%(pid)s as integer), jobs.pid)"
@@ -44,13 +49,13 @@ MUTANTS = {
     ),
     "anybody reports": Mutant("report_progress", FENCE, harm="who writes"),
     "anybody records items": Mutant("record_items", FENCE, harm="who writes"),
-    "anybody adds assets": Mutant("add_asset", FENCE, harm="who writes"),
+    "anybody adds assets": Mutant("add_asset", JOINED_FENCE, "((", harm="who writes"),
     "anybody lands": Mutant("land", MY_FENCE, harm="who lands it"),
     "an earlier attempt of the worker lands": Mutant("land", MY_ATTEMPT, harm="who lands it"),
     "another worker lands": Mutant("land", MY_WORKER, harm="who lands it"),
     "anybody releases": Mutant("release", FENCE, harm="who releases it"),
     "anybody rescues": Mutant("rescue", FENCE, harm="who rescues it"),
-    "every job runs again": Mutant("rescue", "held.idempotent and "),
+    "every job runs again": Mutant("rescue", "idempotent and message", "message"),
     "no job is given up": Mutant("rescue", " and rescues < coalesce(max_rescues, 0)"),
     "live workers are given up": Mutant(
         "bury", "lease_until < clock_timestamp()", "true", harm="a live worker was given up"

@@ -86,6 +86,7 @@ def test_statements_are_found_for_any_schema() -> None:
     statements = load_queries("order")
     assert set(statements) == set(NAMES)
     settings_alone = {
+        "batch_moment",
         "begin",
         "bound_idleness",
         "current_transaction",

@@ -104,8 +104,10 @@ create table {schema}.assets (
     stored_at timestamptz,
     managed boolean not null default false,
     next_check_at timestamptz,
+    cleaned_at timestamptz,
     constraint assets_file_size_not_negative check (file_size >= 0),
-    constraint assets_only_managed_are_checked check (managed or next_check_at is null)
+    constraint assets_only_managed_are_checked check (managed or next_check_at is null),
+    constraint assets_cleaned_are_not_stored check (cleaned_at is null or stored_at is null)
 );
 
 -- name: assets_job

@@ -1,0 +1,198 @@
+"""What viewers cost: ``python -m benchmarks.viewers [VIEWERS]``; see docs/how-to/live.md.
+
+One uvicorn process serves a stream to each viewer, while every job reports its progress once a
+second and lands in the end. Postgres is a real one out of a wheel, with fsync on; server, viewers
+and writer share the machine.
+"""
+
+import asyncio
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from statistics import median, quantiles
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import httpx
+import psutil
+import psycopg
+
+from jobstate import JobService, Settings
+from jobstate.embedded import Postgres
+from jobstate.store.migrations import apply
+
+SECONDS = 20
+
+PROGRAM = """
+import sys, uvicorn
+from fastapi import FastAPI, Request
+from jobstate import AsyncJobService
+from jobstate.web.fastapi import create_router
+
+def get_user_id(request: Request):
+    return request.headers["X-User"]
+
+app = FastAPI()
+app.include_router(create_router(AsyncJobService(sys.argv[1]), get_user_id=get_user_id))
+uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
+"""
+
+HEADER = (
+    "| viewers | of | queries/s | server CPU | Postgres CPU | latency p50 | p99 | landings missed |"
+)
+
+
+def main() -> None:
+    """Run every case, and print the table."""
+    count = int(sys.argv[1]) if sys.argv[1:] else 1_000
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {psutil.cpu_count()} cores,")
+    print(f"Python {platform.python_version()}, load {psutil.getloadavg()[0]:.1f} before\n")
+    print(HEADER)
+    print("|" + " --- |" * 8)
+    with Postgres() as postgres:
+        apply(Settings.for_database(postgres.url))
+        for case in (
+            (1, 1, False),
+            (count, count, False),
+            (count, 10, False),
+            (count, count, True),
+        ):
+            asyncio.run(measured(postgres.url, *case))
+    print(f"\nLoad {psutil.getloadavg()[0]:.1f} after")
+
+
+async def measured(url: str, count: int, of: int, by_owner: bool) -> None:  # noqa: FBT001 - a column of the table
+    """Watch `of` jobs, each of an owner of its own, by so many viewers, and print a row."""
+    service = JobService(url)
+    owners = [uuid4() for _ in range(of)]
+    jobs = {owner: service.create_job(owner, "report").id for owner in owners}
+    for job_id in jobs.values():
+        service.transition_status(job_id, "processing")
+    async with served(url) as (address, server):
+        watching = [
+            asyncio.create_task(watch(address, owners[n % of], jobs, by_owner=by_owner))
+            for n in range(count)
+        ]
+        await asyncio.sleep(3)
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            before = (
+                used(server),
+                used_by_postgres(connection),
+                transactions(connection),
+                time.monotonic(),
+            )
+            writes = await asyncio.to_thread(report, service, list(jobs.values()))
+            after = (
+                used(server),
+                used_by_postgres(connection),
+                transactions(connection),
+                time.monotonic(),
+            )
+        took = after[3] - before[3]
+        for job_id in jobs.values():
+            await asyncio.to_thread(service.mark_completed, job_id, None)
+        done, late = await asyncio.wait(watching, timeout=30)
+        for task in late:
+            task.cancel()
+        latencies = sorted(latency for task in done for latency in task.result())
+    service.close()
+    queries = (after[2] - before[2] - writes) / took
+    of_what = f"{of} owner{'s' * (of > 1)}" if by_owner else f"{of} job{'s' * (of > 1)}"
+    cells = [
+        f"{count:,}",
+        of_what,
+        f"{queries:.1f}",
+        f"{100 * (after[0] - before[0]) / took:.0f} %",
+        f"{100 * (after[1] - before[1]) / took:.0f} %",
+        f"{1000 * median(latencies):.0f} ms",
+        f"{1000 * quantiles(latencies, n=100)[98]:.0f} ms",
+        str(len(late)),
+    ]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+@asynccontextmanager
+async def served(url: str) -> AsyncIterator[tuple[str, psutil.Process]]:
+    """Start the server, and end it."""
+    port = 18_765
+    server = subprocess.Popen([sys.executable, "-c", PROGRAM, url, str(port)])  # noqa: ASYNC220 - the program above
+    address = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx.AsyncClient() as client:
+            while True:
+                try:
+                    await client.get(f"{address}/openapi.json")
+                    break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.1)
+        yield address, psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        await asyncio.to_thread(server.wait, 30)
+
+
+async def watch(
+    address: str, owner: UUID, jobs: dict[UUID, UUID], *, by_owner: bool
+) -> list[float]:
+    """Read a stream until its job has landed; return how long each report took to get here."""
+    path = "/jobs/events" if by_owner else f"/jobs/{jobs[owner]}/events"
+    parts = urlsplit(address)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nX-User: {owner}\r\n\r\n"
+    writer.write(request.encode())
+    latencies = []
+    try:
+        while line := await reader.readline():
+            if not line.startswith(b"data: "):
+                continue
+            now, job = time.time(), json.loads(line.removeprefix(b"data: "))
+            if job["is_terminal"]:
+                return latencies
+            if job["progress_message"]:
+                latencies.append(now - float(job["progress_message"]))
+        raise EOFError
+    finally:
+        writer.close()
+
+
+def report(service: JobService, jobs: list[UUID]) -> int:
+    """Report the progress of every job once a second; return how many writes that were."""
+    ends_at, writes = time.monotonic() + SECONDS, 0
+    while (now := time.monotonic()) < ends_at:
+        for job_id in jobs:
+            service.update_progress(job_id, writes % 100, message=str(time.time()))
+            writes += 1
+        time.sleep(max(0.0, now + 1 - time.monotonic()))
+    return writes
+
+
+def used(process: psutil.Process) -> float:
+    """Return the seconds of CPU that a process has used."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def used_by_postgres(connection: psycopg.Connection) -> float:
+    """Return the seconds of CPU that this Postgres has used, connections that are closed apart."""
+    postmaster = psutil.Process(connection.info.backend_pid).parent()
+    assert postmaster is not None
+    return sum(used(one) for one in postmaster.children())
+
+
+def transactions(connection: psycopg.Connection) -> int:
+    """Return how many transactions the database has seen; it counts them within a second."""
+    time.sleep(1.1)
+    row = connection.execute(
+        "select xact_commit from pg_stat_database where datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What viewers cost: ``python -m benchmarks.viewers [VIEWERS]``; see docs/how-to/live.md.
+"""What viewers cost: ``python -m benchmarks.viewers [VIEWERS [SECONDS]]``; see docs/how-to/live.md.
 
 One uvicorn process serves a stream to each viewer, while every job reports its progress once a
 second and lands in the end. Postgres is a real one out of a wheel, with fsync on; server, viewers
@@ -26,7 +26,8 @@ from jobstate import JobService, Settings
 from jobstate.embedded import Postgres
 from jobstate.store.migrations import apply
 
-SECONDS = 20
+SECONDS = int(sys.argv[2]) if sys.argv[2:] else 20
+"""How long every job reports."""
 
 PROGRAM = """
 import sys, uvicorn

@@ -331,8 +331,8 @@ found as (
     union all
     select jobs.id, jobs.* from {schema}.jobs
     where user_id = any(:owners)
+        and status in ('queued', 'completed', 'failed', 'partial')
         and created_at > (select since from asked) and created_at < 'infinity'
-        and status <> 'processing'
         and not exists (select from known where known.id = jobs.id)
     union all
     select jobs.id, jobs.* from {schema}.jobs

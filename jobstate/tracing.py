@@ -5,7 +5,7 @@ of the message, and so in the row, from where the message is published again.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
@@ -103,17 +103,19 @@ def headers() -> dict[str, str]:
     return carried
 
 
-@contextmanager
-def within(carried: Mapping[str, Any]) -> Iterator[None]:
-    """Be in the trace of a message while it is published, whoever does it."""
+def within(carried: Mapping[str, Any], call: Callable[..., object]) -> Callable[..., object]:
+    """Have a call made in the trace of a message, whoever makes it."""
     if (otel := _otel()) is None:
-        yield
-        return
-    token = otel.context.attach(otel.propagate.extract(_texts_of(carried)))
-    try:
-        yield
-    finally:
-        otel.context.detach(token)
+        return call
+
+    def traced(**options: Any) -> object:
+        token = otel.context.attach(otel.propagate.extract(_texts_of(carried)))
+        try:
+            return call(**options)
+        finally:
+            otel.context.detach(token)
+
+    return traced
 
 
 def _texts_of(carried: Mapping[str, Any]) -> dict[str, str]:

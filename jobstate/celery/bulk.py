@@ -199,4 +199,5 @@ def _call_of(
     options = {_RENAMED.get(name, name): value for name, value in said.items()}
     args, kwargs = options.pop("args", ()), options.pop("kwargs", None)
     task_id = options.pop("task_id", None)
-    return call_of(runtime.app, task, args, kwargs, task_id, {"user_id": None, **options})
+    call = call_of(runtime.app, task, args, kwargs, task_id, {"user_id": None, **options})
+    return call.in_trace()

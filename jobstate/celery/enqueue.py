@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery
+from celery.utils.saferepr import saferepr
 
 from jobstate import attempts, tracing
 from jobstate.celery.attempt import current_attempt
@@ -193,20 +194,34 @@ def queue_of(app: Celery, message: Message) -> str:
 
 def parameters_of(call: Call) -> dict[str, Any]:
     """Return the arguments by name, without those that are not to be recorded."""
-    return {name: value for name, value in _named(call).items() if name not in call.redact}
+    named = _named(call.body, call.message.args, call.message.kwargs)
+    return {name: value for name, value in named.items() if name not in call.redact}
+
+
+def shown_by_celery(
+    body: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], redact: Sequence[str]
+) -> dict[str, str]:
+    """Return what Celery's logs and events are to show instead of arguments that hold a secret."""
+    named = _named(body, args, kwargs)
+    if named.keys().isdisjoint(redact):
+        return {}
+    harmless = {name: value for name, value in named.items() if name not in redact}
+    return {"argsrepr": "()", "kwargsrepr": saferepr(harmless)}
 
 
 def _is_redacted(call: Call) -> bool:
-    return bool(call.redact) and not _named(call).keys().isdisjoint(call.redact)
+    named = _named(call.body, call.message.args, call.message.kwargs) if call.redact else {}
+    return not named.keys().isdisjoint(call.redact)
 
 
-def _named(call: Call) -> dict[str, Any]:
-    args, kwargs = call.message.args, call.message.kwargs
+def _named(
+    body: Callable[..., Any] | None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
     named = {**({"args": list(args)} if args else {}), **kwargs}
-    if call.body is not None:
+    if body is not None:
         # The body itself refuses arguments that do not fit; they are recorded as they came.
         with suppress(TypeError):
-            named = _bind(call.body, args, kwargs)
+            named = _bind(body, args, kwargs)
     return named
 
 

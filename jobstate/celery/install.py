@@ -9,6 +9,7 @@ from uuid import UUID
 from celery import Celery
 from celery.signals import after_setup_logger, after_setup_task_logger, worker_shutdown
 
+from jobstate import tracing
 from jobstate.aio import AsyncJobService
 from jobstate.celery import signals
 from jobstate.celery.bulk import asubmit_batch, batch_of, submit_batch
@@ -131,8 +132,9 @@ class JobState:
             ConfigurationError: The task is known here, and is no JobTask.
             StoreUnavailable: The database cannot be reached; nothing was stored.
         """
-        batch = batch_of(self._runtime, task, calls, common)
-        return submit_batch(self._runtime, batch, connection)
+        with tracing.enqueueing(str(getattr(task, "name", task))):
+            batch = batch_of(self._runtime, task, calls, common)
+            return submit_batch(self._runtime, batch, connection)
 
     async def aenqueue_many(
         self,
@@ -146,8 +148,9 @@ class JobState:
 
         The calls are checked and encoded in a thread.
         """
-        batch = await asyncio.to_thread(batch_of, self._runtime, task, calls, common)
-        return await asubmit_batch(self._runtime, self.aio.store, batch, connection)
+        with tracing.enqueueing(str(getattr(task, "name", task))):
+            batch = await asyncio.to_thread(batch_of, self._runtime, task, calls, common)
+            return await asubmit_batch(self._runtime, self.aio.store, batch, connection)
 
     async def apublish(self, job: Job | UUID | str) -> bool:
         """Do what `publish` does without blocking the event loop."""

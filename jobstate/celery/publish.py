@@ -25,6 +25,7 @@ from kombu.exceptions import (
 from kombu.pools import producers
 from kombu.utils import json as kombu_json
 
+from jobstate import tracing
 from jobstate.creation import When
 from jobstate.errors import InvalidValueError
 
@@ -157,7 +158,7 @@ class Message:
         options["eta" if isinstance(eta, datetime) else "countdown"] = _seconds(eta)
         if plainly:
             options = {"declare": [], **options, "retry": False}
-        return partial(
+        call = partial(
             self._publisher(app),
             self.args,
             self.kwargs,
@@ -166,6 +167,7 @@ class Message:
             retry_policy=_ONCE,
             **options,
         )
+        return tracing.within(options["headers"], call)
 
     def _publisher(self, app: Celery) -> Callable[..., object]:
         """Return Celery's own way to publish: that of a JobTask would make a job of it again."""

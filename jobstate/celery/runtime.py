@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from celery import Celery
 
-from jobstate import attempts, sweeping, tracing
+from jobstate import attempts, sweeping
 from jobstate.aio import AsyncJobService
 from jobstate.attempts import Hold
 from jobstate.celery.announce import Announcer
@@ -97,8 +97,7 @@ class Runtime:
         if is_far(eta):
             return False
         call = message.call(self.app, job_id, ticket, eta=eta, expires=expires)
-        with tracing.within(message.options.get("headers") or {}):
-            return self._publish(job_id, ticket, call)
+        return self._publish(job_id, ticket, call)
 
     def announce(self, subject: str, job: Job, hold: Hold, report: Report | None = None) -> None:
         """Have monitors know how a job is that this worker holds, where one watches."""

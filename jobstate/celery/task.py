@@ -20,7 +20,15 @@ from jobstate.celery.announce import PROGRESS
 from jobstate.celery.attempt import Attempt, current_attempt
 from jobstate.celery.body import run_body
 from jobstate.celery.current import CurrentJob, current_job
-from jobstate.celery.enqueue import Call, moment_of, new_job, owner_of, queue_of, submit
+from jobstate.celery.enqueue import (
+    Call,
+    moment_of,
+    new_job,
+    owner_of,
+    queue_of,
+    shown_by_celery,
+    submit,
+)
 from jobstate.celery.fence import Grip
 from jobstate.celery.habits import report_meta
 from jobstate.celery.logbook import listen
@@ -95,7 +103,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     """How often a job is run again after its worker was lost; None: `jobstate_max_rescues`."""
 
     job_redact: Sequence[str] = ()
-    """Names of arguments that are not recorded in `parameters`.
+    """Names of arguments that are not recorded in `parameters`, nor in Celery's logs and events.
 
     The stored message has them until the job lands, so that it can be published again. After that
     nobody knows them, so that a job that was given one cannot be retried.
@@ -402,6 +410,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Message:
         said = {name: value for name, value in options.items() if value is not None}
+        if self.job_redact:
+            said = {**shown_by_celery(self.run, args, kwargs, self.job_redact), **said}
         return Message(self.name, args, kwargs, {**self._get_exec_options(), **said})
 
     def _eager_job(

@@ -83,6 +83,16 @@ def test_every_attempt_and_what_follows_it_are_in_the_trace(traced: TracedSite, 
     assert [run["attributes"]["job.attempt"] for run in (first, second)] == [1, 2]
 
 
+def test_a_batch_is_one_span_that_all_its_runs_follow(traced: TracedSite, sent: Sent) -> None:
+    task = traced.task("returns")
+    jobs = traced.jobs.enqueue_many(task, [{"args": (n,)} for n in (1, 2)], user_id=traced.user_id)
+    enqueue = sent()[f"enqueue {task.name}"]
+    for job in jobs:
+        traced.completed(job)
+        (run,) = traced.spans_of(job.id)
+        assert run["parent_id"] == span_id(enqueue)
+
+
 def test_celerys_own_instrumentation_is_used_and_not_repeated(
     instrumented: TracedSite, sent: Sent
 ) -> None:

@@ -231,6 +231,15 @@ def test_redacted_parameters_are_not_recorded(quiet_site: Site) -> None:
     assert quiet_site.read(job).parameters == job.parameters
 
 
+def test_redacted_parameters_are_in_no_log_and_no_event_of_celery(quiet_site: Site) -> None:
+    quiet_site.enqueue("knows_a_secret", "ada", "hunter2", more=1)
+    secret = {"password": "hunter2"}
+    quiet_site.enqueue("knows_a_secret", "ada", **secret)
+    first, second = quiet_site.waiting()
+    assert (first["argsrepr"], first["kwargsrepr"]) == ("()", "{'name': 'ada', 'more': 1}")
+    assert (second["argsrepr"], second["kwargsrepr"]) == ("()", "{'name': 'ada'}")
+
+
 def test_wrong_arguments_are_refused_and_nothing_is_stored(quiet_site: Site) -> None:
     with pytest.raises(TypeError):
         quiet_site.enqueue("returns", 1, 2)

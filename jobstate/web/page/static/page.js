@@ -71,6 +71,8 @@
     if (job.cancel_requested_at) write(place, "note", "Cancelling …");
     else if (!job.is_terminal) write(place, "note", job.progress_message ?? "");
     write(place, "amount", amount(job));
+    write(place, "succeeded", job.items.succeeded.toLocaleString("en"));
+    write(place, "skipped", job.items.skipped.toLocaleString("en"));
     write(place, "eta", job.eta_seconds == null ? "" : `about ${span(job.eta_seconds)} left`);
   }
 
@@ -84,10 +86,13 @@
   }
 
   function isOther(place, job) {
+    const { status, attempt, failed, recorded } = place.dataset;
+    const { items } = job;
     return (
-      place.dataset.status !== job.status ||
-      place.dataset.attempt !== String(job.attempt) ||
-      (place.dataset.failed !== undefined && place.dataset.failed !== String(job.items.failed))
+      status !== job.status ||
+      attempt !== String(job.attempt) ||
+      (failed !== undefined && failed !== String(items.failed)) ||
+      (recorded === "no" && items.succeeded + items.failed + items.skipped > 0)
     );
   }
 

@@ -85,8 +85,10 @@ class Bucket:
         """Return a signed URL, or None where the credentials cannot sign; see `Storage`."""
         try:
             signed: str = self._connected().sign(self._key(path), expiration=int(expires))
-        except (NotImplementedError, AttributeError, ValueError):
-            return None
+        except Exception as error:
+            if isinstance(error, _CANNOT_SIGN) or _is_of(error, {"google"}):
+                return None
+            raise
         return signed
 
     def _key(self, path: str) -> str:
@@ -128,6 +130,8 @@ _CONTENT_TYPE: Mapping[str, Callable[[str], dict[str, Any]]] = {
 }
 
 _THEIRS = {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google"}
+
+_CANNOT_SIGN = (AttributeError, NotImplementedError, ValueError)
 
 
 def _options_of(scheme: str, given: dict[str, str]) -> dict[str, Any]:
@@ -180,6 +184,8 @@ def _give_up_uploads(fs: Any, key: str) -> None:
 
 def _is_of_storage(error: Exception) -> bool:
     """Tell a failure of the storage from what a signal has raised meanwhile, such as a limit."""
-    return isinstance(error, OSError) or any(
-        cls.__module__.partition(".")[0] in _THEIRS for cls in type(error).__mro__
-    )
+    return isinstance(error, OSError) or _is_of(error, _THEIRS)
+
+
+def _is_of(error: Exception, packages: set[str]) -> bool:
+    return any(cls.__module__.partition(".")[0] in packages for cls in type(error).__mro__)

@@ -10,11 +10,41 @@ import pytest
 
 from jobstate import JobService
 from jobstate.storage import Storage, open_storage
+from tests.assets import clouds
 from tests.assets.buckets import S3
 from tests.assets.scene import FileScene
 from tests.worker.site import Site
 
+STORAGES = "folder,s3"
+
 OpenSite = Callable[[str | None], AbstractContextManager[Site]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that `make test-clouds` uses."""
+    parser.addoption("--storages", default=STORAGES, help="of folder, s3, gs, az")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name what is not tested here."""
+    missing = "az" in _storages(config) and clouds.AZURITE is None
+    return ["left out: Azure, which needs azurite-blob of npm's azurite"] if missing else []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of storages once for each kind."""
+    named = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "storage_url" in metafunc.fixturenames and "storage_url" not in named:
+        found = [
+            kind
+            for kind in _storages(metafunc.config)
+            if kind != "az" or clouds.AZURITE is not None
+        ]
+        metafunc.parametrize("storage_url", found, indirect=True)
+
+
+def _storages(config: pytest.Config) -> list[str]:
+    return str(config.getoption("storages", default=STORAGES)).split(",")
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +54,31 @@ def s3() -> Iterator[S3]:
         yield server
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(scope="session")
+def gs() -> Iterator[str]:
+    """A bucket of Google's."""
+    with clouds.gcs() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def az() -> Iterator[str]:
+    """A container of Azure's."""
+    with clouds.azure() as url:
+        yield url
+
+
+@pytest.fixture
 def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty storage, once of each kind."""
-    if request.param == "folder":
-        return (tmp_path / "store").as_uri()
-    return str(request.getfixturevalue("s3").url(uuid4().hex))
+    match request.param:
+        case "folder":
+            return (tmp_path / "store").as_uri()
+        case "s3":
+            return str(request.getfixturevalue("s3").url(uuid4().hex))
+        case cloud:
+            url: str = request.getfixturevalue(cloud)
+            return url.replace("bucket?", f"bucket/{uuid4().hex}?")
 
 
 @pytest.fixture

@@ -144,9 +144,11 @@ def test_a_folder_is_tidy_again_when_all_is_deleted(tmp_path: Path) -> None:
     assert list(root.iterdir()) == []
 
 
+@pytest.mark.parametrize("storage_url", ["folder", "s3"], indirect=True)
 def test_deleting_removes_what_is_being_written_and_the_writer_learns_of_it(
     storage: Storage, s3: S3, tmp_path: Path
 ) -> None:
+    """The others let an upload go on: there, the fence and the sweeper's second look see to it."""
     before = s3.unfinished()
 
     def lose_the_file() -> None:

@@ -5,6 +5,7 @@ from typing import get_args
 
 import click
 
+from jobstate.cli.output import print_json
 from jobstate.cli.target import Target
 from jobstate.store.migrations import UserIdType, apply
 from jobstate.store.version import HEAD
@@ -23,9 +24,15 @@ from jobstate.values import optional_text
     metavar="TABLE",
     help="Your table of users: every owner must be one of its id's.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object: schema, applied.")
 @click.pass_obj
 def migrate(
-    target: Target, *, sql: bool, user_id_type: UserIdType | None, users_table: str | None
+    target: Target,
+    *,
+    sql: bool,
+    user_id_type: UserIdType | None,
+    users_table: str | None,
+    as_json: bool,
 ) -> None:
     """Create jobstate's tables, or bring them to the version of this release.
 
@@ -39,6 +46,9 @@ def migrate(
         click.echo(script.getvalue(), nl=False)
         return
     applied = apply(settings, user_id_type=user_id_type, users_table=users_table)
+    if as_json:
+        print_json({"schema": settings.schema, "applied": applied})
+        return
     if applied:
         click.echo(f"Schema {settings.schema} is now at version {applied[-1]}.")
         return

@@ -21,27 +21,23 @@ def redelivery(
     named: Named, tasks: Sequence[TaskSetup], observed: Mapping[str, Observed]
 ) -> Iterator[Finding]:
     """Find brokers that deliver a message again while its task runs."""
-    early = {task.name for task in tasks if not task.late}
-    longest = _longest(tasks, {name: took for name, took in observed.items() if name not in early})
+    longest_wait, told = _longest(tasks, observed)
     for who, setup in named:
         for check, limit, what in (
             (Check.VISIBILITY_TIMEOUT, setup.visibility_timeout, "a visibility timeout"),
             (Check.CONSUMER_TIMEOUT, setup.consumer_timeout, "a consumer timeout"),
         ):
-            if limit is not None and longest and longest[0] >= limit:
-                yield Finding(
-                    check, f"{who} on {setup.broker} has {what} of {limit:g} s; {longest[1]}."
-                )
+            if limit is not None and longest_wait >= limit:
+                yield Finding(check, f"{who} on {setup.broker} has {what} of {limit:g} s; {told}.")
 
 
-def _longest(
-    tasks: Sequence[TaskSetup], observed: Mapping[str, Observed]
-) -> tuple[float, str] | None:
+def _longest(tasks: Sequence[TaskSetup], observed: Mapping[str, Observed]) -> tuple[float, str]:
     """Return the longest time that a message goes unacknowledged, and what it is."""
     waits = [(AHEAD, f"a message may wait {AHEAD:.0f} s in a worker for its time")]
     waits += [
         (took.most, f"{name} takes {took.most:.1f} s (99 of 100 do), up to {took.longest:.1f} s")
         for name, took in observed.items()
+        if took.late
     ]
     waits += [
         (

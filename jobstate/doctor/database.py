@@ -7,6 +7,7 @@ from jobstate.doctor import questions
 from jobstate.doctor.checks import Check, Finding
 from jobstate.settings import Settings
 from jobstate.store import Store
+from jobstate.store.migrations import guards as migrations
 from jobstate.store.pooler import shares_connections
 
 SKEW = 5.0
@@ -15,44 +16,11 @@ SKEW = 5.0
 WAITED = 60.0
 """How long a job may wait in a queue that nobody consumes, in seconds."""
 
-TRIGGERS = ("jobs_inserted", "jobs_moved")
-CHECKS = (
-    "jobs_status_known",
-    "jobs_progress_percent",
-    "jobs_terminal_has_completed_at",
-    "jobs_queued_has_no_attempt",
-    "jobs_terminal_is_not_held",
-    "jobs_only_processing_is_held",
-    "jobs_counts_not_negative",
-    "assets_file_size_not_negative",
-    "assets_only_managed_are_checked",
-    "job_items_status_known",
-)
-INDEXES = (
-    "jobs_owner",
-    "jobs_owner_status",
-    "jobs_idempotency",
-    "jobs_due",
-    "jobs_held",
-    "jobs_landed",
-    "jobs_parent",
-    "assets_job",
-    "assets_path",
-    "assets_due",
-    "job_events_job",
-)
-GUARDS = tuple(
-    (kind, name)
-    for kind, names in (("trigger", TRIGGERS), ("check", CHECKS), ("index", INDEXES))
-    for name in names
-)
-"""What migration makes, and the library relies on; a test compares."""
-
 
 def guards(store: Store) -> Iterator[Finding]:
     """Find triggers, CHECKs and indexes that are gone or do nothing."""
     found = store.run(questions.guards())
-    for kind, name in GUARDS:
+    for kind, name in migrations.guards():
         if not found.get((kind, name), False):
             state = "disabled or not valid" if (kind, name) in found else "missing"
             yield Finding(Check.GUARDS, f"The {kind} {name} of schema {store.schema} is {state}.")

@@ -15,6 +15,9 @@ MOST = 100
 class Observed:
     """How long the attempts of a task ran, in seconds: 99 of 100 of them, and the longest."""
 
+    late: bool
+    """Whether it acknowledges late."""
+
     most: float
     longest: float
 

@@ -1668,7 +1668,11 @@ select cast(extract(epoch from clock_timestamp()) as double precision);
 -- name: guards
 -- List the triggers, CHECKs and indexes of the tables, and whether each does its work.
 select 'trigger', tgname, tgenabled in ('O', 'A')
-from pg_trigger where tgrelid = cast('{schema}.jobs' as regclass) and not tgisinternal
+from pg_trigger join pg_class on pg_class.oid = pg_trigger.tgrelid
+where not tgisinternal
+    and relnamespace = (
+        select relnamespace from pg_class where oid = cast('{schema}.jobs' as regclass)
+    )
 union all
 select 'check', conname, convalidated
 from pg_constraint
@@ -1679,20 +1683,23 @@ where contype = 'c'
 union all
 select 'index', pg_class.relname, pg_index.indisvalid
 from pg_index join pg_class on pg_class.oid = pg_index.indexrelid
-where pg_index.indrelid in (
-    cast('{schema}.jobs' as regclass), cast('{schema}.assets' as regclass),
-    cast('{schema}.job_events' as regclass)
-);
+where not indisprimary
+    and relnamespace = (
+        select relnamespace from pg_class where oid = cast('{schema}.jobs' as regclass)
+    );
 
 -- name: observed
--- How long the attempts of each task ran that landed last, in seconds: most of them, and at most.
+-- How long the attempts of each task ran that landed last, in seconds: most of them, and at most;
+-- and whether it may run again, which is to say that it acknowledges late.
 select
     task_name,
+    bool_or(idempotent),
     percentile_disc(0.99) within group (order by took),
     max(took)
 from (
     select
         task_name,
+        idempotent,
         cast(extract(epoch from completed_at - attempt_started_at) as double precision) as took
     from {schema}.jobs
     where completed_at is not null and attempt_started_at is not null and task_name is not null

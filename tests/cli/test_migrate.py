@@ -1,5 +1,6 @@
 """`migrate`."""
 
+import json
 from collections.abc import Callable
 
 import psycopg
@@ -91,3 +92,9 @@ def test_migrate_refuses_a_schema_of_a_newer_release(run: Run, jobs_url: str) ->
     assert result.exit_code == 1
     assert "The jobstate schema is at version 9999" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_was_applied_is_printed_as_json(run: Run, database_url: str) -> None:
+    for applied in (["0001"], []):
+        told = json.loads(run("migrate", "--json", url=database_url).stdout)
+        assert told == {"schema": "jobstate", "applied": applied}

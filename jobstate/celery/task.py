@@ -239,7 +239,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             )
         if options["user_id"] is None:
             raise OwnerRequired(f"The job of task {self.name}")
-        return self._checked_call(args, kwargs, task_id, options)
+        return self.checked_call(args, kwargs, task_id, options)
 
     def apply_async(
         self,
@@ -272,7 +272,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         if attempt is not None and task_id is not None and attempt.is_at(task_id):
             self._run_again(attempt, args or (), kwargs or {}, options)
         else:
-            call = self._checked_call(args or (), kwargs or {}, task_id, options)
+            call = self.checked_call(args or (), kwargs or {}, task_id, options)
             task_id = str(submit(runtime_of(self.app), call).id)
         return self.AsyncResult(task_id)
 
@@ -371,13 +371,14 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             retries=options.get("retries", 0),
         )
 
-    def _checked_call(
+    def checked_call(
         self,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         task_id: UUID | str | None,
         options: dict[str, Any],
     ) -> Call:
+        """Describe the job that a call is to be; the owner may be the surrounding job's."""
         if self.typing:
             self.__header__(*args, **kwargs)
         return self._call(runtime_of(self.app), args, kwargs, task_id, options)

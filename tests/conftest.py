@@ -55,6 +55,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return distribution.make_scheduler(config, log)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
     """End what workers are forked from, so that nothing is written after the tests."""
     end_nursery()

@@ -98,7 +98,7 @@ def test_a_single_round_lasts_until_silent_workers_can_be_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever could not reach the database either has a lease's time to renew."""
-    for name, seconds in (("LEASE", "1.5"), ("HEARTBEAT", "0.5"), ("SWEEP_INTERVAL", "0.1")):
+    for name, seconds in (("LEASE", "3"), ("HEARTBEAT", "1"), ("SWEEP_INTERVAL", "0.1")):
         monkeypatch.setenv(f"JOBSTATE_{name}", seconds)
     hold = processing_job(service.store)
     connect().execute(SILENT)  # type: ignore[attr-defined]

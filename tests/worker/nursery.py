@@ -40,7 +40,7 @@ IMPORTED = (
 
 
 class Nursery:
-    """Starts workers, and hears how they have ended; it ends with the process that made it."""
+    """Starts workers, and hears how they have ended; once nobody holds the link, it ends."""
 
     def __init__(self) -> None:
         self._link, theirs = Pipe()
@@ -180,7 +180,6 @@ def become(command: list[str], environment: dict[str, str], log: str) -> None:
 
 def main() -> Any:
     """Tend the nursery; in a worker, run Celery."""
-    end_with_parent()
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()

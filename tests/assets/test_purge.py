@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -107,12 +106,15 @@ def test_a_job_with_very_many_files_is_done_with_little_by_little(
     scene.settings = Settings(database_url="unused", retention=retention)
     scene.keep_files_in(scene.root)
     job_id = old_job(scene, 2, files=3)
-    with monkeypatch.context() as short:
-        short.setattr("jobstate.cleaning.TURN", 0.05)
-        # One file takes the whole turn.
-        scene.files.is_down = lambda _: Event().wait(0.06)
-        assert [scene.sweep().purged, len(scene.rows())] == [0, 2]
-        assert [scene.sweep().purged, len(scene.rows())] == [0, 1]
+    monkeypatch.setattr("jobstate.cleaning.TURN", 600.0)
+
+    def take_the_whole_turn(_: str) -> bool:
+        scene.sweeper._cleaner._turn_ends_at = 0.0
+        return False
+
+    scene.files.is_down = take_the_whole_turn
+    assert [scene.sweep().purged, len(scene.rows())] == [0, 2]
+    assert [scene.sweep().purged, len(scene.rows())] == [0, 1]
     assert left(scene) == {job_id}
     scene.files.is_down = lambda _: False
     assert scene.sweep().purged == 1

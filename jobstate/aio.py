@@ -215,10 +215,15 @@ class AsyncJobService:
         return await self.store.run(reading.get_job_events(job_id, user_id))
 
     async def get_job_items(
-        self, job_id: UUID | str, user_id: object, status: ItemStatus | str | None = None
+        self,
+        job_id: UUID | str,
+        user_id: object,
+        status: ItemStatus | str | None = None,
+        *,
+        limit: int | None = None,
     ) -> list[JobItem]:
         """Read a job's item ledger for its owner; never that of a superseded attempt."""
-        return await self.store.run(reading.get_job_items(job_id, user_id, status))
+        return await self.store.run(reading.get_job_items(job_id, user_id, status, limit))
 
     async def get_job_logs(self, job_id: UUID | str, user_id: object) -> list[JobLog]:
         """Read what the bodies of a job's attempts have logged, for its owner, oldest first."""

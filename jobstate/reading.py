@@ -150,9 +150,17 @@ def get_job_events(job_id: UUID | str, user_id: object) -> Operation[list[JobEve
 
 
 def get_job_items(
-    job_id: UUID | str, user_id: object, status: ItemStatus | str | None
+    job_id: UUID | str,
+    user_id: object,
+    status: ItemStatus | str | None,
+    limit: int | None = None,
 ) -> Operation[list[JobItem]]:
-    """Read the item ledger of a job, for its owner."""
+    """Read the item ledger of a job, or the first of it, for its owner."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise InvalidValueError(
+            f"The limit {limit!r} is wrong: at least one item is read. "
+            "Pass a whole number, or leave it out to read all."
+        )
     try:
         wanted = None if status is None else ItemStatus(status)
     except ValueError:
@@ -160,7 +168,7 @@ def get_job_items(
             f"Item status {status!r} is unknown: an item is {', '.join(ItemStatus)}. "
             "Use one of these, or leave it out."
         ) from None
-    return _owned_rows("get_items", job_id, user_id, JobItem.from_row, status=wanted)
+    return _owned_rows("get_items", job_id, user_id, JobItem.from_row, status=wanted, limit=limit)
 
 
 def get_job_logs(job_id: UUID | str, user_id: object) -> Operation[list[JobLog]]:

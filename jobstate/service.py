@@ -262,15 +262,22 @@ class JobService:
         return self.store.run(reading.get_job_events(job_id, user_id))
 
     def get_job_items(
-        self, job_id: UUID | str, user_id: object, status: ItemStatus | str | None = None
+        self,
+        job_id: UUID | str,
+        user_id: object,
+        status: ItemStatus | str | None = None,
+        *,
+        limit: int | None = None,
     ) -> list[JobItem]:
         """Read a job's item ledger for its owner; never that of a superseded attempt.
+
+        In the order in which the items were recorded; with `limit`, the first of them.
 
         Raises:
             JobNotFound: There is no such job.
             NotOwner: It belongs to somebody else.
         """
-        return self.store.run(reading.get_job_items(job_id, user_id, status))
+        return self.store.run(reading.get_job_items(job_id, user_id, status, limit))
 
     def get_job_logs(self, job_id: UUID | str, user_id: object) -> list[JobLog]:
         """Read what the bodies of a job's attempts have logged, for its owner, oldest first.

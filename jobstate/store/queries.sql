@@ -466,8 +466,8 @@ where jobs.id = cast(:job_id as uuid)
 order by job_events.id;
 
 -- name: get_items
--- Read the items of a job's valid attempt, in the order they were recorded, and whether this
--- user owns the job.
+-- Read the items of a job's valid attempt, or the first of them, in the order they were recorded,
+-- and whether this user owns the job.
 select
     jobs.user_id = :user_id, job_items.job_id, job_items.key, job_items.attempt,
     job_items.status, job_items.label, job_items.error_message, job_items.at
@@ -477,7 +477,8 @@ left join {schema}.job_items
     and job_items.attempt = jobs.attempt
     and (cast(:status as text) is null or job_items.status = cast(:status as text))
 where jobs.id = cast(:job_id as uuid)
-order by job_items.at, job_items.key;
+order by job_items.at, job_items.key
+limit cast(:limit as bigint);
 
 -- name: get_logs
 -- Read what the attempts of a job have logged, oldest first, and whether this user owns the job.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -9,6 +10,7 @@ import pytest
 
 from jobstate import InvalidValueError, Job, JobService, JobStatus
 from jobstate.reading import list_all_jobs
+from tests.factories import failed_job
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -157,6 +159,22 @@ def test_a_wrong_filter_is_refused(jobs: JobService, user_id: UUID) -> None:
         jobs.list_jobs(user_id, job_type="a\0")
     with pytest.raises(InvalidValueError, match="Item status 'done' is unknown: an item is"):
         jobs.get_job_items(uuid4(), user_id, "done")
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, "5"])
+def test_a_wrong_number_of_items_is_refused(jobs: JobService, user_id: UUID, limit: Any) -> None:
+    with pytest.raises(InvalidValueError, match=f"The limit {limit!r} is wrong: at least one item"):
+        jobs.get_job_items(uuid4(), user_id, limit=limit)
+
+
+def test_the_first_items_are_read_in_the_order_they_were_recorded(
+    jobs: JobService, service: JobService, user_id: UUID
+) -> None:
+    job = failed_job(service.store, user_id=user_id)
+    every = [item.key for item in jobs.get_job_items(job.id, user_id)]
+    assert len(every) == 3
+    assert [item.key for item in jobs.get_job_items(job.id, user_id, limit=2)] == every[:2]
+    assert len(jobs.get_job_items(job.id, user_id, limit=9)) == 3
 
 
 def test_an_operator_lists_everybodys_jobs(service: JobService) -> None:

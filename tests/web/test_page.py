@@ -10,8 +10,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from jobstate import Job, JobService, JobStatus
+from jobstate import ItemStatus, Job, JobService, JobStatus, reporting
+from jobstate.items import Outcome
 from jobstate.web.page import Look
+from jobstate.web.page.pages import MOST_ITEMS
 from tests.factories import failed_job, processing_job, queued_job
 from tests.web.conftest import OpenClient
 from tests.web.sites import PAGE, USER
@@ -59,8 +61,8 @@ def test_a_job_of_somebody_else_is_the_same_page_as_none(
     client: httpx.Client, service: JobService
 ) -> None:
     other = service.create_job(uuid4(), "report")
-    seen = [client.get(f"{PAGE}/{key}") for key in (other.id, uuid4(), "none")]
-    assert [page.status_code for page in seen] == [404] * 3
+    seen = [client.get(f"{PAGE}/{key}") for key in (other.id, uuid4(), "none", "%3Cb%3E")]
+    assert [page.status_code for page in seen] == [404] * 4
     assert len({page.text for page in seen}) == 1
     assert "Nothing is here" in seen[0].text
 
@@ -133,6 +135,18 @@ def test_the_items_that_failed_are_listed_with_their_reasons(
     assert ">1</b> succeeded" in page
     assert "<b>2</b> failed" in page
     assert re.findall(r'<th scope="row">(.*?)</th>', page) == ["bad", "7"]
+    assert "more</p>" not in page
+
+
+def test_of_very_many_failed_items_the_first_are_listed(
+    client: httpx.Client, service: JobService, user_id: UUID
+) -> None:
+    hold = processing_job(service.store, user_id=user_id)
+    bad = dict.fromkeys(map(str, range(MOST_ITEMS + 5)), Outcome(ItemStatus.FAILED))
+    service.store.run(reporting.record_items(hold, bad))
+    page = client.get(f"{PAGE}/{hold.job_id}").text
+    assert page.count('<th scope="row">') == MOST_ITEMS
+    assert "and 5 more</p>" in page
 
 
 def test_a_job_is_cancelled_by_its_form(client: httpx.Client, job_in: JobIn) -> None:

@@ -96,7 +96,9 @@ class Pages:
         job: Job = yield from handlers.find_job(request)
         failed: list[Any] = []
         if job.items_failed:
-            failed = yield lambda jobs: jobs.get_job_items(job.id, job.user_id, ItemStatus.FAILED)
+            failed = yield lambda jobs: jobs.get_job_items(
+                job.id, job.user_id, ItemStatus.FAILED, limit=MOST_ITEMS
+            )
         assets: list[Asset] = yield lambda jobs: jobs.get_job_assets(job.id, job.user_id)
         events = yield lambda jobs: jobs.get_job_events(job.id, job.user_id)
         logs = yield lambda jobs: jobs.get_job_logs(job.id, job.user_id)
@@ -108,8 +110,8 @@ class Pages:
             "files": files,
             "pictures": [each for each in files if each["picture"]],
             "recorded": job.items_succeeded + job.items_failed + job.items_skipped,
-            "failed": failed[:MOST_ITEMS],
-            "hidden": len(failed) - MOST_ITEMS,
+            "failed": failed,
+            "hidden": job.items_failed - len(failed),
             "events": events,
             "logs": logs,
         }

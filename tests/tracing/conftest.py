@@ -44,14 +44,32 @@ class TracedSite(Site):
         return spans
 
 
+class Provider(TracerProvider):
+    """A provider that can be turned off: a process has one for good, and other tests have none."""
+
+    on = False
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+        """Return a tracer, which does nothing while this is off."""
+        return super().get_tracer(*args, **kwargs) if self.on else trace.NoOpTracer()
+
+
 @pytest.fixture(scope="session")
-def exporter() -> InMemorySpanExporter:
+def provider() -> Provider:
+    """The provider of this process."""
+    provider = Provider()
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+@pytest.fixture(scope="module", autouse=True)
+def exporter(provider: Provider) -> Iterator[InMemorySpanExporter]:
     """What this process has traced: it plays the web app."""
     exporter = InMemorySpanExporter()
-    provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
+    provider.on = True
+    yield exporter
+    provider.on = False
 
 
 @pytest.fixture

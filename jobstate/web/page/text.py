@@ -17,7 +17,7 @@ STATUSES = {
 
 EVENTS = {
     "retry": "Will be tried again",
-    "rescue": "Lost its worker; will be run again",
+    "rescue": "Lost its worker",
     "republish": "Sent to the workers again",
     "cancel_requested": "Cancellation asked for",
     "delegate": "Handed over to other tasks",
@@ -45,7 +45,7 @@ _MOST_FACTS = 8
 
 def number(value: float) -> str:
     """Return a number with its thousands set apart, and no more digits than it needs."""
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{not value.is_integer():d}f}"
 
 
 def size(count: int) -> str:
@@ -97,9 +97,7 @@ def what(event: JobEvent) -> str:
     """Return what a line of the history tells."""
     if event.to_status is None:
         return EVENTS.get(event.event, event.event.replace("_", " ").capitalize())
-    if event.to_status is JobStatus.PROCESSING:
-        return f"Started (attempt {event.attempt})" if event.attempt > 1 else "Started"
-    return STATUSES[event.to_status]
+    return "Started" if event.to_status is JobStatus.PROCESSING else STATUSES[event.to_status]
 
 
 def facts(result: object) -> dict[str, str] | None:

@@ -65,7 +65,7 @@ def pytest_report_header() -> list[str]:
     """Name what is not tested here; `.ci/run` installs what it takes."""
     lines = [f"left out: tests/{name}, which needs {PROGRAMS[name]}" for name in collect_ignore]
     if not rabbitmq.is_available():
-        lines.append("left out: fates with RabbitMQ, which need rabbitmq-server")
+        lines.append("left out: fates and confirms with RabbitMQ, which need rabbitmq-server")
     return lines
 
 

@@ -33,6 +33,7 @@ _UNAVAILABLE = (
     errors.ReadOnlySqlTransaction,
     sqlalchemy.exc.TimeoutError,
 )
+_ROLLED_BACK = (errors.DeadlockDetected, errors.SerializationFailure)
 _REFUSED_ALONE = (
     psycopg.IntegrityError,
     psycopg.InternalError,
@@ -71,10 +72,7 @@ def _meaning(error: Exception) -> JobStateError | None:
         )
     # The driver has no class of its own for an option in the URL that it does not know.
     if isinstance(error, _UNAVAILABLE) or "invalid connection option" in str(error):
-        return StoreUnavailable(
-            f"The jobs database did not answer: {first_line(error)}. "
-            "Check that Postgres runs and that jobstate_database_url is right."
-        )
+        return _unavailable(error)
     if isinstance(error, errors.ForeignKeyViolation):
         return InvalidValueError(
             f"The user does not exist: {error.diag.message_detail or first_line(error)} "
@@ -87,6 +85,18 @@ def _meaning(error: Exception) -> JobStateError | None:
             "create on the database. Grant them."
         )
     return None
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    if isinstance(error, _ROLLED_BACK):
+        return StoreUnavailable(
+            f"The jobs database rolled the transaction back: {first_line(error)}. "
+            "Another one was in its way. Run it again."
+        )
+    return StoreUnavailable(
+        f"The jobs database did not answer: {first_line(error)}. "
+        "Check that Postgres runs and that jobstate_database_url is right."
+    )
 
 
 def _refusal(error: Exception) -> JobStateError | None:

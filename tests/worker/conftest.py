@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests import rabbitmq
 from tests.worker.database import Execute, execute_on, new_database
 from tests.worker.pools import ALL_POOLS
 from tests.worker.process import WorkerProcess
 from tests.worker.site import OpenSite, Site
+
+collect_ignore = [] if rabbitmq.is_available() else ["test_confirms.py"]
 
 
 @pytest.fixture(scope="session")

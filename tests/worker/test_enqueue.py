@@ -1,6 +1,7 @@
 """From a call to a row and a message: atomically where the caller has a transaction."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from jobstate import (
     JobNotFound,
     JobStatus,
     OwnerRequired,
+    StoreUnavailable,
 )
 from jobstate.embedded.ports import free_port
 from tests.djangos import django_connection
@@ -205,6 +207,41 @@ def test_a_connection_that_is_none_is_refused(quiet_site: Site) -> None:
     with pytest.raises(ConfigurationError, match="connection= is a str"):
         quiet_site.enqueue_with("returns", connection="postgresql://")
     assert published(quiet_site) == []
+
+
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+def test_of_two_writers_of_one_key_the_second_waits_for_the_first(
+    quiet_site: Site, session: Session, ending: str
+) -> None:
+    first = quiet_site.enqueue_with("returns", 1, idempotency_key="a", connection=session)
+    with ThreadPoolExecutor(1) as thread:
+        second = thread.submit(quiet_site.enqueue_with, "returns", 2, idempotency_key="a")
+        eventually(lambda: is_waiting(quiet_site), "the waiting")
+        getattr(session, ending)()
+        job = second.result()
+    assert (job.id == first.id) is (ending == "commit")
+    assert published(quiet_site) == [str(job.id)]
+    assert quiet_site.read(job).parameters == {"value": 1 if ending == "commit" else 2}
+
+
+def test_a_snapshot_from_before_the_key_was_there_is_told_to_run_again(
+    quiet_site: Site, engine: Engine
+) -> None:
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        connection.execute(text("select 1"))
+        first = quiet_site.enqueue_with("returns", idempotency_key="a")
+        with pytest.raises(StoreUnavailable, match="Run it again"):
+            quiet_site.enqueue_with("returns", idempotency_key="a", connection=connection)
+        connection.rollback()
+        again = quiet_site.enqueue_with("returns", idempotency_key="a", connection=connection)
+    assert again.id == first.id
+
+
+def is_waiting(site: Site) -> bool:
+    """Tell whether a statement waits for a lock."""
+    with psycopg.connect(site.conf["database_url"].replace("+psycopg", "")) as connection:
+        asked = "select count(*) from pg_locks where not granted"
+        return connection.execute(asked).fetchone() != (0,)
 
 
 def test_the_same_idempotency_key_is_the_same_job(quiet_site: Site) -> None:

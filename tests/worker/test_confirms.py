@@ -1,0 +1,57 @@
+"""RabbitMQ: batches on one channel, and publisher confirms where they are asked for."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.proxy import Link, Proxy
+from tests.rabbitmq import rabbitmq_url
+from tests.worker.site import Site
+
+CONFIRMS = {"broker_transport_options": {"confirm_publish": True}}
+
+
+@pytest.fixture(scope="module")
+def amqp_url() -> Iterator[str]:
+    """A RabbitMQ for this file."""
+    with rabbitmq_url() as url:
+        yield url
+
+
+def taken(site: Site) -> list[str]:
+    """Take all messages out of the queue, and return the ids of their jobs."""
+    with site.app.connection_for_read() as connection:
+        queue = connection.SimpleQueue("celery")
+        messages = [queue.get() for _ in range(queue.qsize())]
+        for message in messages:
+            message.ack()
+        queue.close()
+    return [message.headers["id"] for message in messages]
+
+
+@pytest.mark.parametrize("conf", [{}, CONFIRMS], ids=["unconfirmed", "confirmed"])
+def test_a_batch_goes_to_rabbitmq(
+    amqp_url: str, jobs_url: str, redis_url: str, conf: dict[str, dict[str, bool]]
+) -> None:
+    with Site(jobs_url, amqp_url, gates_url=redis_url, **conf) as site:
+        calls = [{"args": (number,)} for number in range(30)]
+        jobs = site.jobs.enqueue_many(site.task("returns"), calls, user_id=site.user_id)
+        assert taken(site) == [str(job.id) for job in jobs]
+        assert {site.read(job).publishes for job in jobs} == {1}
+
+
+def test_what_is_not_confirmed_is_not_published(
+    amqp_url: str, jobs_url: str, redis_url: str
+) -> None:
+    """Nor is it waited for: the link swallows everything."""
+    with (
+        Proxy(amqp_url) as link,
+        Site(
+            jobs_url, link.url, gates_url=redis_url, jobstate_publish_timeout=0.5, **CONFIRMS
+        ) as site,
+    ):
+        sent = site.enqueue("returns", 0)
+        assert site.read(sent).publishes == 1
+        link.go_down(Link.BLACK_HOLE)
+        jobs = [site.enqueue("returns", number) for number in range(3)]
+        assert [site.read(job).publishes for job in jobs] == [0, 0, 0]

@@ -57,7 +57,7 @@ AT_ONCE = 500
 REFRESH = 5.0
 """How often the table is read, in seconds."""
 
-HISTORY = 10_000
+HISTORY = 5_000
 """How many jobs are shown after a start: of those that landed, that run, and that wait, each."""
 
 ASKED = 1000

@@ -1889,7 +1889,8 @@ with chosen as (
 truncate {schema}.jobs, {schema}.workers, {schema}.sweeps cascade;
 
 -- name: orphans
--- Count the files that jobstate keeps of a job, and that no attempt will ever show.
+-- Count the files that jobstate keeps of a job, and that no attempt will ever show; without those
+-- that were removed, and are looked for once more.
 select count(*)
 from {schema}.assets join {schema}.jobs on jobs.id = assets.job_id
-where jobs.id = cast(:id as uuid) and {asset_is_over};
+where jobs.id = cast(:id as uuid) and assets.cleaned_at is null and {asset_is_over};

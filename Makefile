@@ -4,7 +4,7 @@ READY = $(VENV)/.ready
 EXTRAS = .[binary,cli,embedded]
 GROUP ?= dev
 
-.PHONY: demo test test-clouds test-gevent chaos docs check clean
+.PHONY: demo test test-clouds test-gevent bench chaos docs check clean
 
 demo: $(READY)
 	$(BIN)/jobstate demo
@@ -13,6 +13,10 @@ test: $(READY)
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report --format=total --fail-under=95
+
+# About ten minutes on an idle machine; `make bench QUICK=--quick` needs one.
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(or $(QUICK),--write)
 
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos --write
@@ -53,4 +57,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-clouds .venv-gevent .demo site
+	rm -rf $(VENV) .venv-clouds .venv-gevent .benchmarks .demo site

@@ -1,4 +1,4 @@
-"""How fast a queue is worked off, and at what cost: ``python -m benchmarks.drain``."""
+"""How fast a queue is worked off, and at what cost."""
 
 import signal
 import subprocess
@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from benchmarks.contestants import DRAIN, DRAIN_4, PROGRESS, Contestant
+from benchmarks.contestants import Contestant
 from benchmarks.measures import Watcher, cpu_of, own_cpu_of, ratio, wait_until
 from jobstate import Settings
 from jobstate.embedded import Postgres, Redis
@@ -28,13 +28,18 @@ Servers = tuple[Postgres, Redis]
 
 @dataclass(frozen=True)
 class Run:
-    """One queue worked off. CPU microseconds, commits, bytes and tuples are for one job."""
+    """One queue filled and worked off. All but the rate are for one job; CPU in microseconds.
+
+    Commits, bytes and tuples are those of the whole: enqueueing too.
+    """
 
     jobs_per_second: float
     main_cpu: float
     pool_cpu: float
     postgres_cpu: float
     broker_cpu: float
+    postgres_total: float
+    """With what it needed while the queue was filled."""
     commits: float
     wal_bytes: float
     dead_tuples: float
@@ -46,10 +51,13 @@ def drain(contestant: Contestant, servers: Servers, number: int) -> Run:
     urls = {"broker": broker.url, "database": postgres.url}
     queue, watcher = redis.Redis.from_url(broker.url), Watcher(postgres.url)
     queue.flushall()
+    before, spent = watcher.work(), cpu_of(postgres.pid)
     contestant.fill(urls, number)
-    left = _left(contestant, queue, watcher)
-    before = watcher.work()
-    with tempfile.TemporaryDirectory() as folder, _worker(contestant, urls, Path(folder)) as worker:
+    left = left_of(contestant, queue, watcher)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        worker_of(contestant, urls, Path(folder)) as worker,
+    ):
 
         def cpu() -> tuple[float, float, float, float]:
             main = own_cpu_of(worker.pid)
@@ -60,27 +68,31 @@ def drain(contestant: Contestant, servers: Servers, number: int) -> Run:
         begun, used = left(), cpu()
         ended = wait_until(lambda: left() == 0, "the end of the queue")
         used = tuple(now - then for now, then in zip(cpu(), used, strict=True))
-        time.sleep(1.2)  # What was prefetched is done, and sessions have told what they did.
-    done = watcher.work() - before
+        time.sleep(1.2)  # The last ones are done, and sessions have told what they did.
+    done, spent = watcher.work() - before, cpu_of(postgres.pid) - spent
     watcher.close()
     main, pool, database, brokers = (seconds * 1e6 / begun for seconds in used)
     rate = begun / (ended - began)
-    return Run(rate, main, pool, database, brokers, **asdict(done / number))
+    whole = spent / number * 1e6
+    return Run(rate, main, pool, database, brokers, whole, **asdict(done / number))
 
 
-def _left(contestant: Contestant, queue: Any, watcher: Watcher) -> Callable[[], int]:
-    """Return what tells how many jobs wait."""
+def left_of(contestant: Contestant, queue: Any, watcher: Watcher) -> Callable[[], int]:
+    """Return what tells how many jobs were not started."""
     if contestant.module == "procrastinate_app":
         waiting = "select count(*) from procrastinate_jobs where status in ('todo', 'doing')"
         return lambda: int(watcher.scalar(waiting))
-    name = "dramatiq:bench" if contestant.module == "dramatiq_app" else "bench"
-    return lambda: int(queue.llen(name))
+    if contestant.module == "dramatiq_app":
+        return lambda: int(queue.llen("dramatiq:bench"))
+    # Those that a worker has fetched, and waits with, are in a hash.
+    return lambda: int(queue.llen("bench") + queue.hlen("unacked"))
 
 
 @contextmanager
-def _worker(
+def worker_of(
     contestant: Contestant, urls: dict[str, str], folder: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker for the block."""
     log = folder / "log"
     worker = contestant.start(urls, log)
     try:
@@ -114,7 +126,7 @@ def in_turn(
     with servers() as pair:
         for turn in range(rounds):
             for contestant in contestants:
-                run = drain(contestant, pair, max(10, round(number * contestant.share)))
+                run = drain(contestant, pair, max(20, round(number * contestant.share)))
                 runs[contestant.name].append(run)
                 tell(f"round {turn + 1}: {contestant.name} {run.jobs_per_second:,.0f}/s")
     return runs
@@ -129,17 +141,5 @@ def summary(runs: dict[str, list[Run]], yardstick: str) -> list[dict[str, Any]]:
             key: median(asdict(run)[key] for run in mine) for key in Run.__dataclass_fields__
         }
         rates = [run.jobs_per_second for run in mine]
-        told.append({"name": name, "ratio": ratio(rates, base), **figures})
+        told.append({"name": name, "ratio": ratio(rates, base), "rates": rates, **figures})
     return told
-
-
-def main() -> None:
-    """Run a quick round of everything, and print it."""
-    for contestants, number in ((DRAIN, 1000), (DRAIN_4, 1000), (PROGRESS, 500)):
-        chosen = [one for one in contestants if not sys.argv[1:] or one.module in sys.argv[1:]]
-        for row in summary(in_turn(chosen, number, 1, print), chosen[0].name):
-            print(row)
-
-
-if __name__ == "__main__":
-    main()

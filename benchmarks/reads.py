@@ -1,5 +1,6 @@
 """What a read costs, and a round of the sweeper: in microseconds."""
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -62,6 +63,7 @@ def sweeps(postgres: Postgres) -> dict[str, float]:
     idle = [_timed(sweeper.sweep) for _ in range(20)]
     store.run(sweeping.end_worker(worker_id))
     began = time.perf_counter()
+    logging.getLogger("jobstate").setLevel(logging.ERROR)  # a line for each
     report = sweeper.sweep()
     rescued = report.failed + report.rescued
     assert rescued == HELD, report

@@ -227,6 +227,8 @@ class Attempt:
             )
         )
         self.fence.grip = Grip.RELEASED if done else Grip.LOST
+        if not done:
+            self.fence.put_back()
         return done
 
     def run_again(

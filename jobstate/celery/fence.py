@@ -129,17 +129,20 @@ class Fence:
             raise JobCompleted(self.hold.job_id)
 
     def refused(self) -> None:
-        """See to a job whose row has refused a write of this attempt.
-
-        The history remembers it. Where the database has died within a second of the take, the job
-        waits again as if it had never been taken, but its message is gone: another one follows.
-        """
-        job_id, attempt = self.hold.job_id, self.hold.attempt
+        """See to a job whose row has refused a write of this attempt; its history remembers it."""
         with suppress(StoreUnavailable):
-            self.run(attempts.note(job_id, "stale_write", attempt))
-            if self._repeatable:
-                grace = self.runtime.settings.lost_grace
-                self.run(attempts.put_back(job_id, attempt - 1, None, grace))
+            self.run(attempts.note(self.hold.job_id, "stale_write", self.hold.attempt))
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Have a job run again whose take was lost, with the last second of the database's life.
+
+        It waits as if it had never been taken, but its message is gone: another one follows.
+        """
+        if self._repeatable:
+            ticket, grace = self.hold.attempt - 1, self.runtime.settings.lost_grace
+            with suppress(StoreUnavailable):
+                self.run(attempts.put_back(self.hold.job_id, ticket, None, grace))
 
     def _doubt(self) -> None:
         self.doubts += 1

@@ -23,7 +23,7 @@ from celery.worker.state import active_requests, reserved_requests
 
 from jobstate import sweeping
 from jobstate.attempts import Hold
-from jobstate.celery.forking import KeeperStore, Work
+from jobstate.celery.forking import KeeperStore, Work, share_memory
 from jobstate.celery.handover import Desk, HandedOver, is_gone
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime, installed
@@ -314,8 +314,11 @@ class KeeperStep(bootsteps.Step):  # type: ignore[misc]  # Celery ships no types
     def create(self, worker: Any) -> None:
         """Start the keeper of the worker's app."""
         runtime = installed(worker.app)
-        if runtime is not None:
-            Keeper(runtime, worker).start()
+        if runtime is None:
+            return
+        if issubclass(worker.pool_cls, TaskPool):
+            share_memory()
+        Keeper(runtime, worker).start()
 
 
 def end_keeper(sender: Any, **_: Any) -> None:

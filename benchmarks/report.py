@@ -1,0 +1,128 @@
+"""Writes the figures as tables."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measures import ratio
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+TARGETS = (
+    ("drain", "plain Celery", 0.80),
+    ("drain_4", "plain Celery", 0.90),
+    ("drain", "Celery, results in the database", 2.2),
+    ("drain", "django-celery-results, as shipped", 6.0),
+    ("drain", "django-celery-results, connections kept", 1.8),
+    ("drain", "an ORM row written by hand", 3.0),
+    ("progress", "Celery, results in Redis", 12.0),
+    ("progress", "Celery, results in the database", 60.0),
+)
+"""What is drained, the other one, and how many times as fast jobstate is to be."""
+
+
+def text_of(results: dict[str, Any]) -> str:
+    """Return all tables."""
+    how = "one round, which is little" if results["quick"] else f"{results['rounds']} rounds"
+    parts = [
+        _origin(results, how),
+        "Targets, as a ratio of jobs per second in the same rounds:",
+        _table(("drained", "to", "target", "jobstate", "jobstate, acks_late"), _targets(results)),
+    ]
+    titles = {
+        "drain": "A queue of jobs that do nothing, prefork, `-c 2`:",
+        "drain_4": "The same with `-c 4`:",
+        "progress": "Jobs that report a hundred times each, `-c 2`:",
+    }
+    for kind, title in titles.items():
+        parts += [title, _drain(results[kind])]
+    parts += ["Postgres's work for one job:", _floor(results)]
+    for kind, title in (
+        ("reads", "Reads, µs:"),
+        ("sweeper", "The sweeper, µs:"),
+        ("memory", "Memory:"),
+    ):
+        rows = [(name, f"{value:,.1f}") for name, value in results[kind].items()]
+        parts += [title, _table(("", ""), rows)]
+    for name, output in results["programs"].items():
+        if output:
+            parts += [f"`python -m benchmarks.{name}`:", f"```text\n{output}\n```"]
+    return "\n\n".join(parts)
+
+
+def _origin(results: dict[str, Any], how: str) -> str:
+    return (
+        f"{results['date']}, {results['machine']}, Python {results['python']}, load "
+        f"{results['load']:.1f} at the beginning; medians of {how}, in {results['seconds']} s."
+    )
+
+
+def write(text: str) -> None:
+    """Put the tables into the page."""
+    page = PAGE.read_text()
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}")
+
+
+def _targets(results: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    for kind, other, target in TARGETS:
+        rates = {row["name"]: row["rates"] for row in results[kind]}
+        late = rates.get("jobstate, acks_late")
+        yield (
+            {"drain": "-c 2", "drain_4": "-c 4", "progress": "100 reports"}[kind],
+            other,
+            f"{target:g}",
+            f"{ratio(rates['jobstate'], rates[other]):.2f}",
+            "" if late is None else f"{ratio(late, rates[other]):.2f}",
+        )
+
+
+def _drain(rows: list[dict[str, Any]]) -> str:
+    head = (
+        *("", "ratio", "jobs/s", "CPU µs: main", "pool", "Postgres", "broker"),
+        *("commits", "WAL bytes", "dead rows"),
+    )
+    keys = ("main_cpu", "pool_cpu", "postgres_cpu", "broker_cpu", "commits", "wal_bytes")
+    return _table(
+        head,
+        [
+            (
+                row["name"],
+                f"{row['ratio']:.2f}",
+                f"{row['jobs_per_second']:,.0f}",
+                *(f"{row[key]:,.0f}" if key != "commits" else f"{row[key]:.1f}" for key in keys),
+                f"{row['dead_tuples']:.1f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _floor(results: dict[str, Any]) -> str:
+    ours = next(row for row in results["drain"] if row["name"] == "jobstate")
+    floor = results["floor"]
+    return _table(
+        ("", "jobs/s", "CPU µs", "WAL bytes"),
+        [
+            (
+                "the same statements by pgbench, 2 clients",
+                f"{floor['jobs_per_second']:,.0f}",
+                f"{floor['postgres_cpu']:,.0f}",
+                f"{floor['wal_bytes']:,.0f}",
+            ),
+            (
+                "jobstate: enqueue, take, land",
+                "",
+                f"{ours['postgres_total']:,.0f}",
+                f"{ours['wal_bytes']:,.0f}",
+            ),
+        ],
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = list(head)
+    lines = [names, ["---"] * len(names), *(list(row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Page, expect, sync_playwright
 
 from jobstate import Job, JobService
 from tests.browser import PROGRAM
@@ -42,7 +42,13 @@ def page(browser: Browser, site: Site, request: pytest.FixtureRequest) -> Iterat
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text))
+
+    def note(message: ConsoleMessage) -> None:
+        # A test may take a stream away, which the browser tells.
+        if not message.location["url"].endswith("/events"):
+            wrong.append(message.text)
+
+    page.on("console", note)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: wrong.append(dialog.message))
     yield page
@@ -346,3 +352,17 @@ def test_nothing_is_loaded_from_elsewhere(page: Page, site: Site, job: Job) -> N
         page.wait_for_load_state("load")
     assert asked
     assert all(url.startswith(site.url) for url in asked)
+
+
+def test_a_page_that_lost_its_server_says_so_and_goes_on_by_itself(
+    page: Page, jobs: JobService, running: Job
+) -> None:
+    page.goto(f"/jobs/{running.id}")
+    jobs.update_progress(running.id, 10)
+    expect(page.get_by_role("progressbar")).to_have_js_property("value", 10)
+    page.route("**/events", lambda route: route.fulfill(status=503))
+    page.reload()
+    expect(page.get_by_text("This is how it was at")).to_be_visible()
+    page.unroute("**/events")
+    jobs.mark_completed(running.id)
+    status(page, "Completed")

@@ -113,8 +113,10 @@
   // A job that the list does not show: it may have been added, or come to fit what is asked for.
 
   function isNew(job) {
-    if (live.dataset.newest === undefined) return false;
-    const before = others.get(job.id) ?? (job.created_at > live.dataset.newest ? null : job.status);
+    const { newest } = live.dataset;
+    if (newest === undefined) return false;
+    const moved = [job.created_at, job.started_at, job.completed_at].some((at) => at > newest);
+    const before = others.get(job.id) ?? (moved ? null : job.status);
     others.set(job.id, job.status);
     return before !== job.status;
   }
@@ -132,11 +134,13 @@
     isStale = false;
     lastRefresh = Date.now();
     try {
-      const answer = await fetch(live.dataset.href ?? location.href, { headers: { Accept: "text/html" } });
+      const url = live.dataset.href ?? location.href;
+      const answer = await fetch(url, { headers: { Accept: "text/html" } });
+      if (answer.status >= 500) throw new Error("The server is away");
       if (!answer.ok || answer.redirected) return location.reload();
       replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch {
-      isStale = true; // The network is away: the next try is not far.
+      isStale = true; // The server or the network is away: the next try is not far.
       await new Promise((resolve) => setTimeout(resolve, 2 * SECOND));
     } finally {
       isRefreshing = false;
@@ -147,7 +151,7 @@
   function replace(page) {
     const fresh = page.getElementById("live");
     const focused = live.contains(document.activeElement) ? document.activeElement : null;
-    const key = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.matches("a[href]") ? `a[href="${CSS.escape(focused.getAttribute("href"))}"]` : null);
+    const key = focused && keyOf(focused);
     for (const open of live.querySelectorAll("details[open][id]")) {
       fresh.querySelector(`#${CSS.escape(open.id)}`)?.setAttribute("open", "");
     }
@@ -158,6 +162,12 @@
     wordTimes();
     if (focused) ((key && live.querySelector(key)) || main).focus({ preventScroll: true });
     listen();
+  }
+
+  function keyOf(element) {
+    if (element.id) return `#${CSS.escape(element.id)}`;
+    const link = element.getAttribute("href");
+    return link && `a[href="${CSS.escape(link)}"]`;
   }
 
   // The stream. The browser connects again by itself, but for an answer that is none.
@@ -171,10 +181,11 @@
     if (!url) return;
     source = new EventSource(url);
     source.addEventListener("job", receive);
+    source.addEventListener("open", () => hideAge(true));
     source.addEventListener("error", () => {
+      hideAge(false);
       if (source?.readyState !== EventSource.CLOSED) return;
       source = null;
-      hideAge(false);
       setTimeout(refresh, 5 * SECOND);
     });
   }

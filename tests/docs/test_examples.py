@@ -5,6 +5,7 @@ import re
 import shlex
 from dataclasses import fields
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import click
@@ -51,7 +52,8 @@ def commands_in(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_python_of_a_page_compiles(page: Path) -> None:
     for block in blocks(page, "python"):
-        compile(block, name_of(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        # A piece of a function stands as deep as in its file.
+        compile(dedent(block), name_of(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -14,7 +14,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from statistics import median, quantiles
+from random import uniform
+from statistics import median
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -33,13 +34,23 @@ PROGRAM = """
 import sys, uvicorn
 from fastapi import FastAPI, Request
 from jobstate import AsyncJobService
+from jobstate.store import AsyncStore
 from jobstate.web.fastapi import create_router
+
+asked, run = [], AsyncStore.run
+
+async def noted(store, operation):
+    asked.append(operation.statement)
+    return await run(store, operation)
+
+AsyncStore.run = noted
 
 def get_user_id(request: Request):
     return request.headers["X-User"]
 
 app = FastAPI()
 app.include_router(create_router(AsyncJobService(sys.argv[1]), get_user_id=get_user_id))
+app.get("/asked")(lambda: len(asked))
 uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
 """
 
@@ -74,27 +85,19 @@ async def measured(url: str, count: int, of: int, by_owner: bool) -> None:  # no
     jobs = {owner: service.create_job(owner, "report").id for owner in owners}
     for job_id in jobs.values():
         service.transition_status(job_id, "processing")
+    started: asyncio.Queue[None] = asyncio.Queue()
     async with served(url) as (address, server):
         watching = [
-            asyncio.create_task(watch(address, owners[n % of], jobs, by_owner=by_owner))
+            asyncio.create_task(watch(address, owners[n % of], jobs, started, by_owner=by_owner))
             for n in range(count)
         ]
-        await asyncio.sleep(3)
+        for _ in range(count):
+            await started.get()
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-            before = (
-                used(server),
-                used_by_postgres(connection),
-                transactions(connection),
-                time.monotonic(),
-            )
-            writes = await asyncio.to_thread(report, service, list(jobs.values()))
-            after = (
-                used(server),
-                used_by_postgres(connection),
-                transactions(connection),
-                time.monotonic(),
-            )
-        took = after[3] - before[3]
+            before = await figures(address, server, connection)
+            await asyncio.to_thread(report, service, list(jobs.values()))
+            after = await figures(address, server, connection)
+        took, queries, own, of_postgres = (b - a for a, b in zip(before, after, strict=True))
         for job_id in jobs.values():
             await asyncio.to_thread(service.mark_completed, job_id, None)
         done, late = await asyncio.wait(watching, timeout=30)
@@ -102,16 +105,15 @@ async def measured(url: str, count: int, of: int, by_owner: bool) -> None:  # no
             task.cancel()
         latencies = sorted(latency for task in done for latency in task.result())
     service.close()
-    queries = (after[2] - before[2] - writes) / took
-    of_what = f"{of} owner{'s' * (of > 1)}" if by_owner else f"{of} job{'s' * (of > 1)}"
+    of_what = f"{of:,} {'owner' if by_owner else 'job'}{'s' * (of > 1)}"
     cells = [
         f"{count:,}",
         of_what,
-        f"{queries:.1f}",
-        f"{100 * (after[0] - before[0]) / took:.0f} %",
-        f"{100 * (after[1] - before[1]) / took:.0f} %",
+        f"{queries / took:.1f}",
+        f"{100 * own / took:.0f} %",
+        f"{100 * of_postgres / took:.0f} %",
         f"{1000 * median(latencies):.0f} ms",
-        f"{1000 * quantiles(latencies, n=100)[98]:.0f} ms",
+        f"{1000 * latencies[len(latencies) * 99 // 100]:.0f} ms",
         str(len(late)),
     ]
     print(f"| {' | '.join(cells)} |", flush=True)
@@ -138,7 +140,12 @@ async def served(url: str) -> AsyncIterator[tuple[str, psutil.Process]]:
 
 
 async def watch(
-    address: str, owner: UUID, jobs: dict[UUID, UUID], *, by_owner: bool
+    address: str,
+    owner: UUID,
+    jobs: dict[UUID, UUID],
+    started: asyncio.Queue[None],
+    *,
+    by_owner: bool,
 ) -> list[float]:
     """Read a stream until its job has landed; return how long each report took to get here."""
     path = "/jobs/events" if by_owner else f"/jobs/{jobs[owner]}/events"
@@ -149,6 +156,8 @@ async def watch(
     latencies = []
     try:
         while line := await reader.readline():
+            if line.startswith(b"retry"):
+                started.put_nowait(None)
             if not line.startswith(b"data: "):
                 continue
             now, job = time.time(), json.loads(line.removeprefix(b"data: "))
@@ -161,15 +170,24 @@ async def watch(
         writer.close()
 
 
-def report(service: JobService, jobs: list[UUID]) -> int:
-    """Report the progress of every job once a second; return how many writes that were."""
-    ends_at, writes = time.monotonic() + SECONDS, 0
-    while (now := time.monotonic()) < ends_at:
+def report(service: JobService, jobs: list[UUID]) -> None:
+    """Report the progress of every job about once a second."""
+    started = time.monotonic()
+    while (now := time.monotonic()) < started + SECONDS:
         for job_id in jobs:
-            service.update_progress(job_id, writes % 100, message=str(time.time()))
-            writes += 1
-        time.sleep(max(0.0, now + 1 - time.monotonic()))
-    return writes
+            percent = 100 * (now - started) / SECONDS
+            service.update_progress(job_id, min(99, percent), message=str(time.time()))
+        # Not in step with the questions.
+        time.sleep(max(0.0, now + uniform(0.5, 1.5) - time.monotonic()))  # noqa: S311 - no secret
+
+
+async def figures(
+    address: str, server: psutil.Process, connection: psycopg.Connection
+) -> tuple[float, ...]:
+    """Return the time, how many queries there were, and the CPU of the server and of Postgres."""
+    async with httpx.AsyncClient() as client:
+        asked = (await client.get(f"{address}/asked")).json()
+    return time.monotonic(), asked, used(server), used_by_postgres(connection)
 
 
 def used(process: psutil.Process) -> float:
@@ -183,16 +201,6 @@ def used_by_postgres(connection: psycopg.Connection) -> float:
     postmaster = psutil.Process(connection.info.backend_pid).parent()
     assert postmaster is not None
     return sum(used(one) for one in postmaster.children())
-
-
-def transactions(connection: psycopg.Connection) -> int:
-    """Return how many transactions the database has seen; it counts them within a second."""
-    time.sleep(1.1)
-    row = connection.execute(
-        "select xact_commit from pg_stat_database where datname = current_database()"
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 if __name__ == "__main__":

@@ -305,7 +305,8 @@ limit cast(:limit as integer);
 -- Read what is no longer as it is known: watched jobs by their ids, those that are gone without
 -- columns; of watched owners, also what runs, and what was created or has landed lately. Each with
 -- the number of its owner among them, and the time from which the next such question must look.
--- Two bounds of a time have the planner expect few rows, as one that it does not know has not.
+-- Two bounds of a time have the planner expect few rows, as one that it does not know has not; `not
+-- in` has it hash what is known, as `not exists` has not.
 with asked as (
     select
         statement_timestamp() as at,
@@ -327,19 +328,19 @@ found as (
     select jobs.id, jobs.* from {schema}.jobs
     where user_id = any(:owners)
         and status = 'processing'
-        and not exists (select from known where known.id = jobs.id)
+        and id not in (select id from known)
     union all
     select jobs.id, jobs.* from {schema}.jobs
     where user_id = any(:owners)
         and status in ('queued', 'completed', 'failed', 'partial')
         and created_at > (select since from asked) and created_at < 'infinity'
-        and not exists (select from known where known.id = jobs.id)
+        and id not in (select id from known)
     union all
     select jobs.id, jobs.* from {schema}.jobs
     where user_id = any(:owners)
         and completed_at > (select since from asked) and completed_at < 'infinity'
         and (created_at <= (select since from asked)) is true
-        and not exists (select from known where known.id = jobs.id)
+        and id not in (select id from known)
 )
 select asked.at, found.known_id, array_position(:owners, found.user_id), {job_columns}
 from asked left join found on true

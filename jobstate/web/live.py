@@ -69,22 +69,25 @@ class LoopWatcher:
             self._watch.leave(viewer)
 
     def _start(self) -> None:
-        if self._task is None or self._task.done():
+        if self._task is None:
             self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         pace = _Pace(self._interval)
-        while not self._watch.is_empty:
-            await asyncio.sleep(pace.pause)
-            if is_ending():
-                self._watch.send_all_away()
-                return
-            try:
-                self._watch.answer(await self._store.run(self._watch.question()))
-            except Exception as error:  # noqa: BLE001 - the viewers stay, whatever it is
-                pace.failed(error)
-            else:
-                pace.worked()
+        try:
+            while not self._watch.is_empty:
+                await asyncio.sleep(pace.pause)
+                if is_ending():
+                    self._watch.send_all_away()
+                    return
+                try:
+                    self._watch.answer(await self._store.run(self._watch.question()))
+                except Exception as error:  # noqa: BLE001 - the viewers stay, whatever it is
+                    pace.failed(error)
+                else:
+                    pace.worked()
+        finally:
+            self._task = None  # which would keep its loop
 
 
 class LoopWatchers:

@@ -195,10 +195,11 @@ def test_all_viewers_of_a_process_are_answered_by_one_question(
         for stream in streams:
             next(stream)
         asked.clear()
-        eventually(lambda: len(asked) >= 3)
-        for operation in list(asked):
-            assert operation.statement == "changes"
-            assert set(operation.params["ids"]) == {job.id for job in jobs}
+        # Under WSGI, what the viewers of an earlier test have left may still ask for no job.
+        eventually(lambda: sum(bool(operation.params["ids"]) for operation in asked) >= 3)
+        assert {operation.statement for operation in asked} == {"changes"}
+        named = [set(operation.params["ids"]) for operation in asked if operation.params["ids"]]
+        assert named == [{job.id for job in jobs}] * len(named)
         # Whatever ends the others.
         for job in jobs:
             service.cancel(job.id, user_id)

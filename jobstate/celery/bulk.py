@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from jobstate import attempts
+from jobstate import attempts, tracing
 from jobstate.batches import create_batch, named
 from jobstate.celery.calls import call_of
 from jobstate.celery.enqueue import Call, new_job
@@ -80,10 +80,10 @@ def batch_of(
         OwnerRequired: One has no owner.
     """
     found = runtime.app.tasks.get(task, task) if isinstance(task, str) else task
-    checked, jobs = [], []
+    checked, jobs, carried = [], [], tracing.headers()
     for place, given in enumerate(calls):
         try:
-            call = _call_of(runtime, found, given, common).in_trace()
+            call = _call_of(runtime, found, given, common).in_trace(carried)
             checked.append(call)
             jobs.append(new_job(runtime, call))
         except (InvalidValueError, OwnerRequired, TypeError) as error:
@@ -199,5 +199,4 @@ def _call_of(
     options = {_RENAMED.get(name, name): value for name, value in said.items()}
     args, kwargs = options.pop("args", ()), options.pop("kwargs", None)
     task_id = options.pop("task_id", None)
-    call = call_of(runtime.app, task, args, kwargs, task_id, {"user_id": None, **options})
-    return call.in_trace()
+    return call_of(runtime.app, task, args, kwargs, task_id, {"user_id": None, **options})

@@ -49,9 +49,15 @@ class Call:
         """The attempt that delegated its job to this call, if one did."""
         return (self.message.options.get("headers") or {}).get(TICKET)
 
-    def in_trace(self) -> "Call":
-        """Return the call as a part of the current trace, which its message carries on."""
-        if not (carried := tracing.headers()):
+    def in_trace(self, carried: Mapping[str, str] | None = None) -> "Call":
+        """Return the call as a part of the current trace, which its message carries on.
+
+        Args:
+            carried: The headers of the current trace, where they are known.
+        """
+        if carried is None:
+            carried = tracing.headers()
+        if not carried:
             return self
         options = self.message.options
         headers = {**(options.get("headers") or {}), **carried}

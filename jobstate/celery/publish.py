@@ -26,6 +26,7 @@ from kombu.pools import producers
 from kombu.utils import json as kombu_json
 
 from jobstate import tracing
+from jobstate.celery.reprs import reprs_of
 from jobstate.creation import When
 from jobstate.errors import InvalidValueError
 
@@ -42,6 +43,7 @@ _TRANSIENT = frozenset(
     {"connection", "producer", "publisher", "result_cls", "router", "task_type", "add_to_parent"}
 )
 _IN_COLUMNS = frozenset({"countdown", "eta", "expires", "task_id"})
+_NOT_IN_MESSAGE = _TRANSIENT | _IN_COLUMNS
 _FOLLOWUPS = ("link", "link_error", "chain", "chord")
 _ERRBACKS = ("link_error", "chord")
 # What a job that runs the same call again must not have of it.
@@ -96,7 +98,7 @@ class Message:
         Raises:
             InvalidValueError: It cannot be written as JSON.
         """
-        kept = self._kept_without(_TRANSIENT | _IN_COLUMNS)
+        kept = self._kept_without(_NOT_IN_MESSAGE)
         pending = {
             "followups": any(kept.get(name) for name in _FOLLOWUPS),
             "errbacks": any(kept.get(name) for name in _ERRBACKS),
@@ -114,7 +116,7 @@ class Message:
             InvalidValueError: It cannot be written as JSON.
         """
         if message is None or not _OF_ONE_RUN.isdisjoint(self.options):
-            kept = self._kept_without(_TRANSIENT | _IN_COLUMNS | _OF_ONE_RUN)
+            kept = self._kept_without(_NOT_IN_MESSAGE | _OF_ONE_RUN)
             bare = {"body": self._body(kept), "followups": False, "errbacks": False}
             message = json.dumps(bare)
         names = f'"task_name": {json.dumps(self.task_name)}, "queue": {json.dumps(queue)}'
@@ -157,7 +159,8 @@ class Message:
         options["headers"] = {**(options.get("headers") or {}), TICKET: ticket}
         options["eta" if isinstance(eta, datetime) else "countdown"] = _seconds(eta)
         if plainly:
-            options = {"declare": [], **options, "retry": False}
+            reprs = reprs_of(self.args, self.kwargs)
+            options = {"declare": [], **reprs, **options, "retry": False}
         call = partial(
             self._publisher(app),
             self.args,
@@ -167,7 +170,9 @@ class Message:
             retry_policy=_ONCE,
             **options,
         )
-        return tracing.within(options["headers"], call)
+        # With nothing but the ticket, the message carries no trace.
+        headers = options["headers"]
+        return call if len(headers) == 1 else tracing.within(headers, call)
 
     def _publisher(self, app: Celery) -> Callable[..., object]:
         """Return Celery's own way to publish: that of a JobTask would make a job of it again."""

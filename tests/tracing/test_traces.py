@@ -83,6 +83,17 @@ def test_every_attempt_and_what_follows_it_are_in_the_trace(traced: TracedSite, 
     assert [run["attributes"]["job.attempt"] for run in (first, second)] == [1, 2]
 
 
+async def test_the_trace_of_an_event_loop_goes_on_too(traced: TracedSite, sent: Sent) -> None:
+    task = traced.task("returns")
+    with web.start_as_current_span("GET /export") as request:
+        job = await traced.jobs.aenqueue(task, (7,), user_id=traced.user_id)
+    traced.completed(job)
+    (run,) = traced.spans_of(job.id)
+    assert run["parent_id"] == span_id(sent()[f"enqueue {job.job_type}"])
+    assert run["context"]["trace_id"] == trace_id(request)  # type: ignore[arg-type]
+    await traced.jobs.aio.close()
+
+
 def test_a_batch_is_one_span_that_all_its_runs_follow(traced: TracedSite, sent: Sent) -> None:
     task = traced.task("returns")
     jobs = traced.jobs.enqueue_many(task, [{"args": (n,)} for n in (1, 2)], user_id=traced.user_id)

@@ -4,7 +4,7 @@ import os
 import signal
 
 import psycopg
-from celery import shared_task
+from celery import Task, shared_task
 
 from jobstate import JobTask
 from tests.worker.gates import Gates
@@ -27,6 +27,8 @@ def _dies_at(self: JobTask, moment: str) -> int:
         come_to("before the commit")
         connection.commit()
         come_to("after the commit")
+        if moment == "at the gate":
+            Gates.of(self.app).stop(self.job.id)
         if moment == "with its worker":
             os.kill(os.getppid(), signal.SIGKILL)
             come_to(moment)
@@ -41,6 +43,12 @@ def dies_once(self: JobTask, moment: str) -> int:
 @shared_task(base=JobTask, bind=True, acks_late=True)
 def dies_late(self: JobTask, moment: str) -> int:
     return _dies_at(self, moment)
+
+
+@shared_task(bind=True)
+def hears_plainly(self: Task, value: object) -> None:
+    """Do the same, and be no job: dispatched twice, it would run twice."""
+    Gates.of(self.app).note(f"heard:{self.request.parent_id}", value)
 
 
 @shared_task(base=JobTask, bind=True)

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from jobstate import ConfigurationError, CurrentJob, LeaseLost
+from tests.completing.bodies import Undone, undo
 from tests.completing.conftest import BodySite
-from tests.completing.test_completing import Undone, undo
 
 Begin = Callable[[], AbstractAsyncContextManager[Any]]
 

@@ -10,6 +10,7 @@ from celery import chord, group
 from jobstate import Job, JobTask
 from tests.faults.site import FaultySite
 from tests.worker.database import new_database
+from tests.worker.process import eventually
 
 MODULE = "tests.completing.tasks"
 
@@ -78,6 +79,21 @@ def test_a_child_that_dies_after_the_commit_has_completed_its_job(crashing: Cras
         assert crashing.heard(job) == [1]
         assert crashing.runs(job) == [1]
         assert crashing.orders() == 1
+
+
+def test_what_was_dispatched_while_the_body_went_on_is_not_dispatched_at_its_end(
+    crashing: CrashSite,
+) -> None:
+    """The sweeper does not wait for a body that goes on for long after its commit."""
+    then = crashing.app.tasks[f"{MODULE}.hears_plainly"].s()
+    job = crashing.enqueue_with("dies_once", "at the gate", link=then)
+    assert crashing.completed(job).result == 1
+    eventually(lambda: crashing.gates.notes(f"heard:{job.id}") == [1], "the dispatch")
+    eventually(lambda: not crashing.read(job).followups_pending, "the note of it")
+    crashing.gates.open(job.id)
+    assert crashing.worker is not None
+    assert crashing.worker.shut_down() == 0, crashing.worker.log
+    assert crashing.gates.notes(f"heard:{job.id}") == [1]
 
 
 def test_a_worker_that_dies_after_the_commit_leaves_what_follows_to_the_next(

@@ -108,6 +108,31 @@ def test_a_flush_writes_what_was_not_written_and_that_once(desk: Desk) -> None:
     assert desk.written == [Report(1), Report(2)]
 
 
+def test_progress_may_go_back(desk: Desk) -> None:
+    """A body that begins a part anew says so: the last value is the true one."""
+    for percent in (50, 20):
+        desk.report(percent)
+        desk.now += 0.5
+    assert [report.percent for report in desk.written] == [50, 20]
+
+
+def test_what_was_refused_for_a_locked_row_is_written_after_an_interval(desk: Desk) -> None:
+    desk.report(1)
+    desk.progress.say_again()
+    desk.progress.hand_in()
+    desk.pass_by(0.5)
+    assert desk.written == [Report(1), Report(1)]
+
+
+def test_a_progress_that_was_stopped_may_go_on(desk: Desk) -> None:
+    desk.progress.stop()
+    desk.report(10)
+    assert desk.written == []
+    desk.progress.go_on()
+    desk.report(20)
+    assert desk.written == [Report(20)]
+
+
 def test_the_same_value_reported_again_is_written_again(desk: Desk) -> None:
     """It says that the body is alive."""
     desk.report(message="Still waiting")

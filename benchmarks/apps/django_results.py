@@ -11,6 +11,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "django_settings"
 
 app = Celery("django_results", broker=os.environ["BENCH_BROKER"], backend="django-db")
 app.conf.task_default_queue = "bench"
+if "BENCH_KEEP" in os.environ:
+    # Celery closes Django's connections around each task, whatever Django's settings say.
+    app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000_000
 
 
 @app.task(name="nothing")

@@ -90,6 +90,11 @@ def add_asset(
     )
 
 
+def has_files(hold: Hold) -> Operation[bool]:
+    """Ask whether an attempt has files to show."""
+    return Operation("has_files", hold.params(), first_value)
+
+
 def begin_asset(hold: Hold, new: NewAsset, interval: float) -> Operation[bool | None]:
     """Announce a file. False: an asset has its path already. None: the job is held no more."""
     params = {

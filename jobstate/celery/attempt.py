@@ -8,7 +8,7 @@ from uuid import UUID
 
 from celery.exceptions import Ignore
 
-from jobstate import attempts, sweeping
+from jobstate import attempts, reporting, sweeping
 from jobstate.attempts import Hold, Landing
 from jobstate.celery import outcome
 from jobstate.celery.announce import LANDED
@@ -46,8 +46,6 @@ class Attempt:
         self.runner = threading.get_ident()
         self.retry_error: BaseException | None = None
         self.exhausted_by: BaseException | None = None
-        self.assets = 0
-        """How many files the attempt has linked."""
         self.span = JobSpan()
         """What a trace shows of the attempt."""
         self.seen: object = None
@@ -250,7 +248,8 @@ class Attempt:
         self.runtime.publish(self.job.id, self.hold.attempt, message, eta=eta, expires=expires)
 
     def _kept(self) -> bool:
-        return self.reports.items.counts.succeeded > 0 or self.assets > 0
+        has_files = reporting.has_files(self.hold)
+        return self.reports.items.counts.succeeded > 0 or self.fence.insist(has_files)
 
     def _written_out(self) -> bool:
         """Write the last items and logs; say whether the job is still held."""

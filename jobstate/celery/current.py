@@ -214,17 +214,15 @@ class CurrentJob:
             content_type=content_type,
             sha256=sha256,
         )
-        if connection is None:
-            attempt.joining.settle()
-            attempt.fence.refuse_completed()
-            asset = attempt.fence.run(added)
-            if asset is None:
-                raise LeaseLost(attempt.hold.job_id, attempt.hold.attempt)
-        else:
+        if connection is not None:
             within = driver_connection(connection)
             script = attempt.joining.add_asset(within, added)
-            asset = attempt.runtime.service.store.run_each(script, within)
-        attempt.assets += 1
+            return attempt.runtime.service.store.run_each(script, within)
+        attempt.joining.settle()
+        attempt.fence.refuse_completed()
+        asset = attempt.fence.run(added)
+        if asset is None:
+            raise LeaseLost(attempt.hold.job_id, attempt.hold.attempt)
         return asset
 
     def save_asset(

@@ -39,11 +39,7 @@ class _FencedRows:
 
     def finish(self, new: NewAsset, content: Content) -> Asset:
         # The answer must be known before anybody may delete the file.
-        asset: Asset = self._attempt.fence.require(
-            reporting.finish_asset(self._attempt.hold, new, content)
-        )
-        self._attempt.assets += 1
-        return asset
+        return self._attempt.fence.require(reporting.finish_asset(self._attempt.hold, new, content))
 
     def drop(self, new: NewAsset) -> None:
         self._attempt.runtime.service.store.run(reporting.drop_asset(new.id))

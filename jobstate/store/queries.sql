@@ -931,6 +931,15 @@ added as (
 )
 select {asset_columns} from added;
 
+-- name: has_files
+-- Tell whether an attempt has files to show.
+select exists (
+    select from {schema}.assets
+    where job_id = cast(:id as uuid)
+        and attempt = cast(:attempt as integer)
+        and stored_at is not null
+);
+
 -- name: begin_asset
 -- Announce a file that the holding attempt is about to store, unless an asset has its path already.
 -- Repeatable with the same id.

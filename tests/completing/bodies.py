@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from jobstate import (
-    CurrentJob,
-)
+from jobstate import CurrentJob
 from tests.completing.conftest import BodySite
 
 FILE = {"url": "/1.csv", "storage_path": "1.csv", "file_size": 7}

@@ -45,6 +45,17 @@ def dies_late(self: JobTask, moment: str) -> int:
     return _dies_at(self, moment)
 
 
+@shared_task(base=JobTask, bind=True)
+def retries_inside(self: JobTask) -> None:
+    """Ask for a retry where it would have to wait for the body's own transaction."""
+    url = self.app.conf.jobstate_database_url.replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
+        connection.execute("insert into orders values (1)")
+        file = {"url": "/", "storage_path": "1", "file_size": 1}
+        self.job.add_asset("csv", **file, connection=connection)
+        raise self.retry(countdown=0)
+
+
 @shared_task(bind=True)
 def hears_plainly(self: Task, value: object) -> None:
     """Do the same, and be no job: dispatched twice, it would run twice."""

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from celery import chord, group
 
-from jobstate import Job, JobTask
+from jobstate import Job, JobTask, TransactionOpen
 from tests.faults.site import FaultySite
 from tests.worker.database import new_database
 from tests.worker.process import eventually
@@ -79,6 +79,13 @@ def test_a_child_that_dies_after_the_commit_has_completed_its_job(crashing: Cras
         assert crashing.heard(job) == [1]
         assert crashing.runs(job) == [1]
         assert crashing.orders() == 1
+
+
+def test_a_retry_inside_of_a_transaction_fails_at_once_and_undoes_it(crashing: CrashSite) -> None:
+    job = crashing.enqueue("retries_inside")
+    failed = crashing.failed(job, "exception", "Job ")
+    assert failed.error_message == str(TransactionOpen(job.id))
+    assert (failed.attempt, crashing.orders()) == (1, 0)
 
 
 def test_what_was_dispatched_while_the_body_went_on_is_not_dispatched_at_its_end(

@@ -1,9 +1,11 @@
 """What a body that has completed its job may still do; and transactions that do not end."""
 
 import logging
+from contextlib import suppress
 
 import psycopg
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
@@ -16,7 +18,7 @@ from jobstate import (
     JobCompleted,
     TransactionOpen,
 )
-from tests.completing.bodies import FILE, raises
+from tests.completing.bodies import FILE, Undone, raises, undo
 from tests.completing.conftest import Begin, BodySite, order
 
 
@@ -191,3 +193,22 @@ def test_a_value_that_cannot_be_stored_leaves_the_job_as_it_was(
             job.complete_in(session, "stored")
 
     assert site.completed(site.run(body)).result == "stored"
+
+
+@pytest.mark.parametrize("how", ["saved", "linked", "undone", "nothing"])
+def test_only_files_that_are_there_are_kept_at_a_soft_limit(
+    site: BodySite, begin_session: Begin, how: str
+) -> None:
+    def body(job: CurrentJob) -> None:
+        if how == "saved":
+            job.save_asset("csv", b"1")
+        with suppress(Undone), begin_session() as session:
+            if how in ("linked", "undone"):
+                job.add_asset("csv", **FILE, connection=session)
+            if how == "undone":
+                undo()
+        raise SoftTimeLimitExceeded
+
+    job = site.run(body, job_keep_partial=True)
+    kept = how in ("saved", "linked")
+    assert (job.status, job.error_code) == ("partial" if kept else "failed", "time_limit")

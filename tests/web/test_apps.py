@@ -22,6 +22,7 @@ from jobstate import AsyncJobService, ConfigurationError, Job, JobService, JobSt
 from jobstate.web import django as for_django
 from jobstate.web import fastapi as for_fastapi
 from jobstate.web import flask as for_flask
+from tests.djangos import set_up
 from tests.factories import eventually
 from tests.web.conftest import OpenClient
 from tests.web.events import opened
@@ -103,6 +104,7 @@ def test_django_reads_from_its_settings_whose_jobs_are_shown_to_whom(
 
 
 def test_django_says_which_setting_is_missing() -> None:
+    set_up()
     with pytest.raises(ConfigurationError, match=r"JOBSTATE_JOBS is not set.*dotted path"):
         _fresh("urls")
 

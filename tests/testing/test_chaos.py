@@ -1,10 +1,13 @@
 """The chaos kit kills a task everywhere, and finds what it leaves behind."""
 
+from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from jobstate import JobState
+from jobstate.store import Store
 from jobstate.testing import chaos, kill_at_every_write
 
 
@@ -71,3 +74,30 @@ def test_a_job_that_does_not_land_is_told(tasks: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(chaos, "_recover", lambda _: None)
     with pytest.raises(AssertionError, match="Killed at moment 1, the job has not landed once"):
         kill_at_every_write(tasks.adds, 1, 2)
+
+
+class KilledError(BaseException):
+    """Instead of SIGKILL, where a test looks on."""
+
+
+@pytest.mark.parametrize(("moment", "attempt"), [(1, 0), (2, 1)], ids=["before", "after"])
+def test_a_moment_is_before_or_after_a_statement(
+    moment: int,
+    attempt: int,
+    tasks: Any,
+    jobstate_app: JobState,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def kill(*_: object) -> None:
+        raise KilledError
+
+    job = tasks.saves.enqueue(user_id=uuid4())
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_execute", Store._execute)  # which is put back at the end
+        patch.setattr("os.kill", kill)
+        with suppress(KilledError):
+            chaos._run(jobstate_app, job, moment)
+    assert jobstate_app.service.get_job_internal(job.id).attempt == attempt
+    jobstate_app.service.sweep()
+    chaos._work_off(jobstate_app)
+    assert jobstate_app.service.get_job_internal(job.id).is_terminal

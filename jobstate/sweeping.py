@@ -216,10 +216,10 @@ def due(settings: Settings, limit: int) -> Operation[list[Due]]:
     return Operation("due", params, lambda rows: [Due.from_row(row) for row in rows])
 
 
-def rest(job_id: UUID, settings: Settings) -> Operation[None]:
-    """Say when a live job must be looked at again."""
+def rest(job_ids: list[UUID], settings: Settings) -> Operation[None]:
+    """Say when live jobs must be looked at again."""
     params = {
-        "id": job_id,
+        "ids": job_ids,
         "grace": settings.cancel_grace,
         "queue_timeout": settings.queue_timeout,
         "interval": settings.sweep_interval,

@@ -1627,8 +1627,9 @@ where id in (
 returning id;
 
 -- name: rest
--- Say when a live job must be looked at again.
-with {patience}
+-- Say when live jobs must be looked at again, but for those that are locked just now. Losing it with
+-- the server costs one more look.
+with {relaxed}
 update {schema}.jobs set
     next_check_at = case
         when worker_id is not null then least(
@@ -1658,8 +1659,12 @@ update {schema}.jobs set
             end
         )
     end
-from patience
-where id = cast(:id as uuid) and completed_at is null;
+from relaxed
+where id in (
+    select id from {schema}.jobs
+    where id = any(cast(:ids as uuid[])) and completed_at is null
+    for no key update skip locked
+);
 
 -- name: list_workers
 -- List the workers that are not known to be dead, with what they hold.

@@ -54,11 +54,15 @@ def create_batch(jobs: Sequence[NewJob], settings: Settings) -> Script[list[tupl
     return [answers[place] for place in range(len(jobs))]
 
 
-def named(place: int, error: Exception) -> Exception:
+class BatchValueError(InvalidValueError):
+    """A job of a batch cannot be stored; the message says which."""
+
+
+def named(place: int, error: Exception) -> InvalidValueError | OwnerRequired:
     """Return the error of one job as one of its batch, which says which job it is."""
     if isinstance(error, OwnerRequired):
         return OwnerRequired(f"Job {place} of the batch")
-    return InvalidValueError(f"Job {place} of the batch (they are counted from 0): {error}")
+    return BatchValueError(f"Job {place} of the batch (they are counted from 0): {error}")
 
 
 def _row(place: int, new: NewJob, settings: Settings, count: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from jobstate import attempts, tracing
-from jobstate.batches import create_batch, named
+from jobstate.batches import BatchValueError, create_batch, named
 from jobstate.celery.calls import call_of
 from jobstate.celery.enqueue import Call, new_job
 from jobstate.celery.publish import Message
@@ -95,7 +95,10 @@ def submit_batch(runtime: Runtime, batch: Batch, connection: object = None) -> l
     """Create the jobs, all or none, and publish their messages after the commit."""
     store, script = runtime.service.store, create_batch(batch.jobs, runtime.settings)
     if connection is None:
-        answers = store.run_all(script)
+        try:
+            answers = store.run_all(script)
+        except InvalidValueError as error:
+            raise _located(runtime, batch.jobs, error) from error
         publish_batch(runtime, batch.outgoing(answers))
     else:
         answers = store.run_within(script, driver_connection(connection))
@@ -110,7 +113,10 @@ async def asubmit_batch(
     """Do the same without blocking the event loop; publishing has a thread of its own."""
     script = create_batch(batch.jobs, runtime.settings)
     if connection is None:
-        answers = await store.run_all(script)
+        try:
+            answers = await store.run_all(script)
+        except InvalidValueError as error:
+            raise await asyncio.to_thread(_located, runtime, batch.jobs, error) from error
         await asyncio.to_thread(publish_batch, runtime, batch.outgoing(answers))
     else:
         answers = await store.run_within(script, await async_driver_connection(connection))
@@ -157,6 +163,28 @@ def publish_committed(runtime: Runtime, ids: Sequence[UUID]) -> None:
             publish_batch(runtime, [_stored(*row) for row in rows])
     except JobStateError as error:
         logger.warning("A batch of jobs was not published: %s", error)
+
+
+def _located(
+    runtime: Runtime, jobs: Sequence[NewJob], error: InvalidValueError
+) -> InvalidValueError | OwnerRequired:
+    """Return what the database refuses in a batch as the error of a job, found by halves."""
+    if isinstance(error, BatchValueError):
+        return error
+
+    def refused(first: int, last: int) -> InvalidValueError | None:
+        try:
+            runtime.service.store.try_all(create_batch(jobs[first:last], runtime.settings))
+        except InvalidValueError as found:
+            return found
+        return None
+
+    first, last = 0, len(jobs)
+    while last - first > 1:
+        middle = (first + last) // 2
+        first, last = (first, middle) if refused(first, middle) else (middle, last)
+    found = refused(first, last)
+    return error if found is None else named(first, found)
 
 
 def _publish_piece(runtime: Runtime, piece: list[Outgoing]) -> bool:

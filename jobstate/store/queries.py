@@ -41,6 +41,17 @@ Script = Generator[Operation[Any], Any, T]
 """Operations that belong together: each is sent the answer of the one before."""
 
 
+def drive(script: Script[T], run: Callable[[Operation[Any]], Any]) -> T:
+    """Run the operations of a script one after the other, and return what it returns."""
+    answer = None
+    try:
+        while True:
+            answer = run(script.send(answer))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
 def sections(source: Traversable, values: Mapping[str, str]) -> dict[str, str]:
     """Read the named statements of a file, with ``{name}`` replaced by fragments and `values`."""
     pieces = _SECTION.split(source.read_text(encoding="utf-8"))[1:]

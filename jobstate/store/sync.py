@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -15,7 +15,7 @@ from jobstate.settings import Settings
 from jobstate.store.cursors import Cursor
 from jobstate.store.engines import check_engine, open_engine
 from jobstate.store.failures import translated
-from jobstate.store.queries import Operation, Row, Script, load_queries
+from jobstate.store.queries import Operation, Row, Script, drive, load_queries
 from jobstate.store.version import check_version
 
 T = TypeVar("T")
@@ -89,13 +89,7 @@ class Store:
 
     def run_each(self, script: Script[T], connection: Connection | None = None) -> T:
         """Run the operations of a script one after the other, each like `run` does."""
-        answer = None
-        try:
-            while True:
-                answer = self.run(script.send(answer), connection)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        return drive(script, lambda operation: self.run(operation, connection))
 
     def run_within(self, script: Script[T], connection: Connection) -> T:
         """Run the operations of a script in a caller's transaction, or in one of their own."""
@@ -113,13 +107,13 @@ class Store:
     def run_all(self, script: Script[T]) -> T:
         """Run the operations of a script in one transaction, and return what it returns."""
         with self.transaction() as transaction:
-            answer = None
-            try:
-                while True:
-                    answer = transaction.run(script.send(answer))
-            except StopIteration as end:
-                result: T = end.value
-                return result
+            return drive(script, transaction.run)
+
+    def try_all(self, script: Script[object]) -> None:
+        """Run the operations of a script as `run_all` does, and undo them: only errors are left."""
+        with suppress(_UndoneError), self.transaction() as transaction:
+            drive(script, transaction.run)
+            raise _UndoneError
 
     def close(self) -> None:
         """Close the connections of this process, unless the engine is the caller's."""
@@ -166,6 +160,10 @@ class Store:
                     pooled.invalidate()
         finally:
             pooled.close()
+
+
+class _UndoneError(Exception):
+    """Ends a transaction that is not to be committed."""
 
 
 class Transaction:

@@ -165,11 +165,13 @@ def test_one_wrong_call_is_named_and_nothing_is_stored(
 def test_one_that_the_database_refuses_leaves_nothing(quiet_site: Site) -> None:
     calls = [{"args": (n,), "user_id": uuid4()} for n in range(1200)]
     calls[1100]["user_id"] = "nobody"
-    with pytest.raises(InvalidValueError, match="nobody"):
+    with pytest.raises(InvalidValueError, match=r"Job 1100 of the batch .*nobody"):
         quiet_site.jobs.enqueue_many(quiet_site.task("returns"), calls)
     taken = quiet_site.enqueue("returns", 0)
     calls[1100] = {"args": (1,), "task_id": taken.id, "user_id": uuid4()}
-    with pytest.raises(InvalidValueError, match=f"Job id {taken.id} is taken"):
+    with pytest.raises(
+        InvalidValueError, match=f"Job 1100 of the batch .*Job id {taken.id} is taken"
+    ):
         quiet_site.jobs.enqueue_many(quiet_site.task("returns"), calls)
     assert count(quiet_site) == 1
 
@@ -232,6 +234,10 @@ async def test_a_batch_from_an_event_loop(quiet_site: Site) -> None:
         assert len(published(quiet_site)) == 3
         await session.commit()
     await engine.dispose()
+    with pytest.raises(InvalidValueError, match=r"Job 1 of the batch .*nobody"):
+        await quiet_site.jobs.aenqueue_many(
+            task, [*calls, {"user_id": "nobody"}][2:], user_id=uuid4()
+        )
     await quiet_site.jobs.aio.close()
     eventually(lambda: published(quiet_site) == ids(created), "the publication")
 

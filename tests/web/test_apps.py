@@ -22,6 +22,7 @@ from jobstate import AsyncJobService, ConfigurationError, Job, JobService, JobSt
 from jobstate.web import django as for_django
 from jobstate.web import fastapi as for_fastapi
 from jobstate.web import flask as for_flask
+from jobstate.web import live
 from tests.djangos import set_up
 from tests.factories import eventually
 from tests.web.conftest import OpenClient
@@ -74,6 +75,7 @@ def accepted_by_django(service: JobService, job: Job) -> httpx.Response:
     with django_settings(service):
         set_urlconf(settings.ROOT_URLCONF)
         answer: Any = for_django.accepted(job)
+        set_urlconf(None)
         return httpx.Response(
             answer.status_code, headers=dict(answer.items()), content=answer.content
         )
@@ -147,6 +149,31 @@ def test_a_server_that_is_asked_to_end_ends_its_streams(
             server.wait(30)
         finally:
             server.kill()
+
+
+@pytest.mark.parametrize(
+    ("name", "going_on", "ending"), [("should_exit", False, True), ("alive", True, False)]
+)
+def test_a_server_notes_its_end_where_it_handles_the_signal(
+    name: str, going_on: object, ending: object
+) -> None:
+    """`should_exit` is of uvicorn, `alive` of gunicorn's workers."""
+
+    class Server:
+        def handle_exit(self, *_: object) -> None:
+            """Note it."""
+
+    server = Server()
+    before = signal.signal(signal.SIGTERM, server.handle_exit)
+    try:
+        assert not live.is_ending()
+        setattr(server, name, going_on)
+        assert not live.is_ending()
+        setattr(server, name, ending)
+        assert live.is_ending()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not live.is_ending()
 
 
 def test_each_event_loop_has_viewers_of_its_own(

@@ -195,7 +195,8 @@ class CurrentJob:
             content_type: Its media type.
             sha256: Its SHA-256 in hexadecimal.
             connection: Links it in the transaction of this connection; see `complete_in`. Until
-                that ends, nothing else is written of the job, not even progress.
+                that ends, nothing else is written of the job, not even progress. Its server ends
+                one whose client is silent for longer than a lease.
 
         Raises:
             InvalidValueError: A value cannot be stored.

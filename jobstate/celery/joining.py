@@ -69,7 +69,6 @@ class Joining:
             raise LeaseLost(hold.job_id, hold.attempt)
         landing = outcome.success(result, self._reports.items.counts, settings)
         joined = yield from self._join(connection)
-        yield attempts.bound_idleness(settings.lease)
         # From here on nothing is written past this transaction.
         self._fence.grip, self._fence.landing, self._landing = Grip.LANDING, joined, landing
         report = self._reports.progress.close()
@@ -122,6 +121,7 @@ class Joining:
                 "no transaction, and commits each statement by itself. Begin one first."
             )
         self._joined.append(joined)
+        yield attempts.bound_idleness(self._fence.runtime.settings.lease)
         return joined
 
     def _settle_landing(self, landing: Landing) -> None:

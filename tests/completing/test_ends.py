@@ -1,6 +1,7 @@
 """What a body that has completed its job may still do; and transactions that do not end."""
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 import psycopg
@@ -152,7 +153,16 @@ def test_a_connection_without_a_transaction_is_refused(site: BodySite) -> None:
     site.completed(site.run(body))
 
 
-def test_the_server_ends_a_transaction_whose_worker_falls_silent(site: BodySite) -> None:
+def link_in(connection: psycopg.Connection, job: CurrentJob) -> None:
+    job.add_asset("csv", url="/a", storage_path="a", file_size=1, connection=connection)
+
+
+@pytest.mark.parametrize(
+    "write", [lambda connection, job: job.complete_in(connection), link_in], ids=["land", "link"]
+)
+def test_the_server_ends_a_transaction_whose_worker_falls_silent(
+    site: BodySite, write: Callable[[psycopg.Connection, CurrentJob], None]
+) -> None:
     """Otherwise a frozen process would keep its job locked for ever; a shorter limit stays."""
     limits: list[object] = []
 
@@ -160,7 +170,7 @@ def test_the_server_ends_a_transaction_whose_worker_falls_silent(site: BodySite)
         with psycopg.connect(site.plain_url) as connection:
             for own in ("0", "2s", "1h"):
                 connection.execute(f"set local idle_in_transaction_session_timeout = '{own}'")
-                job.complete_in(connection)
+                write(connection, job)
                 shown = connection.execute("show idle_in_transaction_session_timeout")
                 limits.append(shown.fetchone())
                 connection.rollback()

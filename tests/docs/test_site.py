@@ -32,3 +32,15 @@ def test_every_public_name_is_in_the_reference() -> None:
     reference = "".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md"))
     named = set(re.findall(r"`(?:jobstate\.)?(\w+)`|^::: jobstate\.(\w+)", reference, re.MULTILINE))
     assert set(jobstate.__all__) <= {name for pair in named for name in pair}
+
+
+def test_every_link_leads_somewhere_in_the_repository_too() -> None:
+    """The pages are read where the sources are, as well as on the site."""
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
+    dead = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+        if not (page.parent / link).exists()
+    ]
+    assert not dead

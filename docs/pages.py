@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,7 +30,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, **_: object) -> str:
     """Lead links to the two where they stand in the site."""
     names = {name.removesuffix(".md"): site for site, name in FROM_THE_ROOT.items()}
     return _TO_THE_ROOT.sub(lambda link: f"]({link[1]}{names[link[2]]}", markdown)

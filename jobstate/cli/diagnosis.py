@@ -21,10 +21,10 @@ from jobstate.errors import ConfigurationError
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object: healthy, findings.")
 @click.pass_context
 def doctor(ctx: click.Context, *, grace: float | None, as_json: bool) -> None:
-    """Look for what is wrong: database, schema, broker, settings, workers, stuck jobs.
+    """Look for what is wrong, and say what helps.
 
-    It changes nothing. Give --app, so that its tasks and its broker are looked at too. Exit
-    status 1: something is wrong.
+    Database, schema, broker, settings, workers, stuck jobs. It changes nothing. Give --app, so that
+    its tasks and its broker are looked at too. Exit status 1: something is wrong.
     """
     target: Target = ctx.obj
     found = _findings(target, grace)

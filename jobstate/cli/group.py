@@ -57,7 +57,8 @@ class Group(click.Group):
 def jobstate(ctx: click.Context, app: str | None, database_url: str | None) -> None:
     """Look at durable jobs and look after them.
 
-    Exit status: 0 done, 1 the answer is no or the database cannot be used, 2 wrong usage.
+    Exit status: 0 done, 1 the answer is no or the database cannot be used, 2 wrong usage,
+    130 after Ctrl-C. Begin with migrate; when something is wrong, ask the doctor.
     """
     # Below celery, the app of `celery --app` is there already.
     around = ctx.obj

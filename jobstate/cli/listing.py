@@ -32,6 +32,7 @@ COLUMNS = ("ID", "OWNER", "TYPE", "STATUS", "PROGRESS", "AGE", "MESSAGE")
 @click.option("--job-type", metavar="TYPE", help="Only jobs of this type.")
 @click.option(
     "--limit",
+    metavar="N",
     type=click.IntRange(1, reading.MAX_PAGE),
     default=50,
     show_default=True,

@@ -12,13 +12,18 @@ from jobstate.errors import ConfigurationError
 @click.command()
 @click.option(
     "--port",
+    metavar="PORT",
     type=click.IntRange(0, 65535),
     default=9464,
     show_default=True,
     help="Where to listen; 0 for any free port.",
 )
 @click.option(
-    "--address", default="127.0.0.1", show_default=True, help="On which address to listen."
+    "--address",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="On which address to listen.",
 )
 @click.pass_obj
 def metrics(target: Target, *, port: int, address: str) -> None:

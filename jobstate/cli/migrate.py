@@ -34,7 +34,7 @@ def migrate(
     users_table: str | None,
     as_json: bool,
 ) -> None:
-    """Create jobstate's tables, or bring them to the version of this release.
+    """Create the tables, or bring them to this release.
 
     Repeatable, and safe beside another migration. It is one transaction.
     """

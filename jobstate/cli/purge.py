@@ -21,10 +21,11 @@ from jobstate.states import TERMINAL_STATUSES, JobStatus
 @click.option("--json", "as_json", is_flag=True, help="Print the number as a JSON object.")
 @click.pass_obj
 def purge(target: Target, *, days: float, statuses: tuple[str, ...], as_json: bool) -> None:
-    """Delete jobs that landed more than so many days ago, with all they have.
+    """Delete jobs that landed more than DAYS days ago.
 
-    Files that jobstate has stored go first; give --app, or set JOBSTATE_STORAGE_URL, so that they
-    are found. Jobs stay that are the parents of live ones, or whose files cannot be removed now.
+    With their history, items and assets. Files that jobstate has stored go first; give --app, or
+    set JOBSTATE_STORAGE_URL, so that they are found. Jobs stay that are the parents of live ones,
+    or whose files cannot be removed now.
     """
     wanted = [JobStatus(status) for status in statuses] or sorted(TERMINAL_STATUSES)
     with target.service() as service:

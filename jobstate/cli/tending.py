@@ -39,7 +39,7 @@ def cancel(target: Target, *, job_id: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the new job as a JSON object.")
 @click.pass_obj
 def retry(target: Target, *, job_id: str, failed: bool, as_json: bool) -> None:
-    """Run a job again that has landed, as a new job, on behalf of its owner.
+    """Run a job again that has landed, as a new job.
 
     With --app its message goes out at once; else a worker's sweeper publishes it soon. Exit
     status 1: it has not landed, or cannot be run again.
@@ -63,7 +63,7 @@ def retry(target: Target, *, job_id: str, failed: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each round.")
 @click.pass_obj
 def sweep(target: Target, *, every: float | None, as_json: bool) -> None:
-    """Find jobs that nobody looks after any more, and see that they land.
+    """See that jobs land that nobody looks after any more.
 
     Every worker does this too; it is for when none runs. Give --app, so that what a broker lost
     can be published again. One round takes up to a lease when workers are silent: that long the
@@ -84,7 +84,10 @@ def sweep(target: Target, *, every: float | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
 def workers(target: Target, *, as_json: bool) -> None:
-    """List the workers that are not known to be dead, and the jobs they hold."""
+    """List the workers, and the jobs that they hold.
+
+    Those that are known to be dead are left out.
+    """
     with target.service() as service:
         found = service.workers()
     if as_json:

@@ -44,10 +44,10 @@ _FRAME = 6
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object in a line per change.")
 @click.pass_obj
 def watch(target: Target, *, job_id: str | None, every: float, as_json: bool) -> None:
-    """Watch one job until it has landed, or all that are live until Ctrl-C.
+    """Watch a job until it has landed, or all live ones.
 
-    On a terminal this is a live table, elsewhere a line for each change. Exit status 1: the job
-    has failed.
+    On a terminal this is a live table, elsewhere a line for each change. All live jobs are
+    watched until Ctrl-C. Exit status 1: the job has failed.
     """
     with target.service() as service:
         look = _one(service, job_id) if job_id is not None else _all(service)

@@ -66,7 +66,7 @@ def test_flask_shows_the_page(examples: list[str], names: dict[str, Any], job: J
 
 
 def test_django_shows_the_page(examples: list[str], names: dict[str, Any], job: Job) -> None:
-    def current_user(request: HttpRequest) -> str | None:
+    def user_of(request: HttpRequest) -> str | None:
         return request.headers.get(USER)
 
     set_up()
@@ -78,8 +78,8 @@ def test_django_shows_the_page(examples: list[str], names: dict[str, Any], job: 
         # It reads the settings when it is imported: another test may have done so.
         patch.delitem(sys.modules, "jobstate.web.django.page_urls", raising=False)
         patch.setitem(sys.modules, "shop", ModuleType("shop"))
-        patch.setitem(sys.modules, "shop.celery", SimpleNamespace(jobs=names["jobs"]))
-        patch.setitem(sys.modules, "shop.users", SimpleNamespace(current_user=current_user))
+        shop_jobs = SimpleNamespace(jobs=names["jobs"], user_of=user_of)
+        patch.setitem(sys.modules, "shop.jobs", shop_jobs)
         exec(examples[3], urls.__dict__)  # noqa: S102 - as above
         page = Client().get("/my/jobs/", headers={USER: str(job.user_id)})
     assert "Orders</a>" in page.text

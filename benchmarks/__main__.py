@@ -54,6 +54,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{platform.machine()}, {psutil.cpu_count()} cores, {platform.system()}",
         "python": platform.python_version(),
+        "cores": psutil.cpu_count(),
         "load": psutil.getloadavg()[0],
         "rounds": rounds,
         "quick": quick,

@@ -10,7 +10,7 @@ from tests.faults.site import FaultySite
 from tests.proxy import Link, Proxy
 from tests.worker.conftest import new_database
 
-THE_TAKE = b"exists (select from lease)"
+THE_TAKE = b"attempt_started_at = now.at"
 THE_LANDING = b"result = cast("
 
 down = pytest.mark.parametrize("how", [Link.CUT, Link.BLACK_HOLE], ids=lambda how: how.name.lower())

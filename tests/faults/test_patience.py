@@ -9,7 +9,7 @@ from tests.faults.site import FaultySite
 from tests.proxy import Link, Proxy
 from tests.worker.database import new_database
 
-THE_TAKE = b"exists (select from lease)"
+THE_TAKE = b"attempt_started_at = now.at"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,65 @@
+"""The examples of docs/how-to/progress.md, logs.md and existing-jobs.md do what the pages say."""
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+
+import jobstate
+from jobstate import Job, JobService
+from jobstate.celery.trial import empty_broker, taking_jobs, work
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+
+
+@pytest.fixture
+def shop(jobs_url: str) -> Iterator[dict[str, Any]]:
+    """What the examples find in their module."""
+    app = Celery("shop", broker="memory://", set_as_current=False)
+    app.conf.jobstate_database_url = jobs_url
+    jobs = jobstate.install(app)
+    # Celery shares tasks between apps: each test has one of another name.
+    name = f"shop_{uuid4().hex}"
+    yield {"__name__": name, "app": app, "jobs": jobs, "jobstate": jobstate}
+    jobs.service.close()
+    app.close()
+    empty_broker()
+
+
+def export_of(page: str, shop: dict[str, Any]) -> Job:
+    """Run the task of a page's first example; return its job as it landed."""
+    source = (HOW_TO / page).read_text("utf-8")
+    block = re.search(r"^```python\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
+    assert block
+    exec(block[1], shop)  # noqa: S102 - our own documentation
+    job = shop["export"].enqueue(2026, user_id=uuid4())
+    with taking_jobs(shop["app"]):
+        while work(shop["app"], []):
+            pass
+    service: JobService = shop["jobs"].service
+    return service.get_job(job.id, job.user_id)
+
+
+def test_the_loop_of_the_page_reports_what_it_has_written(shop: dict[str, Any]) -> None:
+    written: list[int] = []
+    job = export_of("progress.md", shop | {"orders": lambda _: [1, 2, 3], "write": written.append})
+    assert written == [1, 2, 3]
+    assert (job.status, job.progress, job.progress_message) == ("completed", 100, "Writing orders")
+
+
+def test_a_log_is_kept_with_its_job(shop: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        job = export_of("logs.md", shop | {"logger": logging.getLogger("shop")})
+    logs = shop["jobs"].service.get_job_logs(job.id, job.user_id)
+    assert "Exporting 2026" in [log.message for log in logs]
+
+
+def test_a_task_that_kept_a_table_of_its_own_needs_no_table(shop: dict[str, Any]) -> None:
+    names = shop | {"rows_of": lambda year: [year], "write": lambda _: None}
+    job = export_of("existing-jobs.md", names)
+    assert (job.job_type, job.status, job.result) == ("export", "completed", {"rows": 1})

@@ -204,6 +204,8 @@ def wsgi_app(service: JobService) -> Callable[..., Iterable[bytes]]:
 def asgi_app(service: JobService) -> AsgiApp:
     """Return an ASGI app that answers with the metrics, and never blocks its event loop."""
     metrics = JobMetrics(service)
+    # A thread has it read; the event loop must show what that has found, and never wait for more.
+    metrics.registry.unregister(metrics)
     answer = make_asgi_app(metrics.registry)
 
     async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:

@@ -13,12 +13,13 @@ from jobstate.store import Operation, Row
 class Change:
     """A job that is no longer as it was known; None: it is gone.
 
-    `owner` is the one of the watched owners whose it is, as it was named in the question.
+    `owners` are those of the watched ones whose it is, as they were named in the question: one may
+    be named twice, as the id ``7`` is also ``07``.
     """
 
     job_id: UUID
     job: Job | None
-    owner: str | None
+    owners: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ def changes(
             Change(
                 job_id,
                 None if columns[0] is None else Job.from_row(tuple(columns)),
-                None if owner is None else owners[owner - 1],
+                frozenset(owners[place - 1] for place in places or ()),
             )
-            for _, job_id, owner, *columns in rows
+            for _, job_id, places, *columns in rows
             if job_id is not None
         ]
         return Changes(rows[0][0].astimezone(UTC), found)

@@ -50,7 +50,7 @@ def start_export(user: User, year: Annotated[int, Form()]) -> RedirectResponse:
 
 @router.post("/report")
 def start_report(
-    user: User, month: Annotated[str, Form(pattern=r"\d{4}-\d\d")]
+    user: User, month: Annotated[str, Form(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
 ) -> RedirectResponse:
     """Has a month reported on."""
     year, number = map(int, month.split("-"))

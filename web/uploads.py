@@ -73,8 +73,11 @@ def _names(given: Sequence[UploadFile], suffixes: tuple[str, ...]) -> list[str]:
         suffix = Path(plain).suffix.lower()
         if suffix not in suffixes:
             raise UploadRefused(f"{plain!r} is of the wrong kind. Choose {', '.join(suffixes)}.")
-        name = f"{stem}{suffix}"
-        names.append(name if name not in names else f"{stem}-{len(names)}{suffix}")
+        name, number = f"{stem}{suffix}", 0
+        while name in names:
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        names.append(name)
     return names
 
 

@@ -136,22 +136,10 @@ def publish_batch(runtime: Runtime, batch: Sequence[Outgoing]) -> None:
     Raises:
         InvalidValueError: No broker would ever take one; its job has failed, the others are out.
     """
-    declared: set[str | None] = set()
-    piece: list[Outgoing] = []
-    for out in batch:
-        if is_far(out.eta):
-            continue
-        if out.queue in declared and not runtime.app.conf.task_always_eager:
-            piece.append(out)
-            if len(piece) == PIECE and not _publish_piece(runtime, piece):
-                return
-            continue
-        # The first of each queue travels alone: it declares the queue, on a connection that is
-        # opened again where it has been lost.
-        if not runtime.publish(out.job_id, 0, out.message, eta=out.eta, expires=out.expires):
-            return
-        declared.add(out.queue)
-    _publish_piece(runtime, piece)
+    refused: list[InvalidValueError] = []
+    _publish_all(runtime, batch, refused)
+    if refused:
+        raise refused[0]
 
 
 def publish_committed(runtime: Runtime, ids: Sequence[UUID]) -> None:
@@ -160,7 +148,10 @@ def publish_committed(runtime: Runtime, ids: Sequence[UUID]) -> None:
         for start in range(0, len(ids), 2 * PIECE):
             piece = ids[start : start + 2 * PIECE]
             rows = runtime.service.store.run(attempts.messages_of(piece))
-            publish_batch(runtime, [_stored(*row) for row in rows])
+            refused: list[InvalidValueError] = []
+            _publish_all(runtime, [_stored(*row) for row in rows], refused)
+            for error in refused:
+                logger.warning("A job of a batch was not published: %s", error)
     except JobStateError as error:
         logger.warning("A batch of jobs was not published: %s", error)
 
@@ -187,7 +178,34 @@ def _located(
     return error if found is None else named(first, found)
 
 
-def _publish_piece(runtime: Runtime, piece: list[Outgoing]) -> bool:
+def _publish_all(
+    runtime: Runtime, batch: Sequence[Outgoing], refused: list[InvalidValueError]
+) -> None:
+    """Publish until the broker is down, and list what no broker would ever take."""
+    declared: set[str | None] = set()
+    piece: list[Outgoing] = []
+    for out in batch:
+        if is_far(out.eta):
+            continue
+        if out.queue in declared and not runtime.app.conf.task_always_eager:
+            piece.append(out)
+            if len(piece) == PIECE and not _publish_piece(runtime, piece, refused):
+                return
+            continue
+        # The first of each queue travels alone: it declares the queue, on a connection that is
+        # opened again where it has been lost.
+        try:
+            if not runtime.publish(out.job_id, 0, out.message, eta=out.eta, expires=out.expires):
+                return
+            declared.add(out.queue)
+        except InvalidValueError as error:
+            refused.append(error)
+    _publish_piece(runtime, piece, refused)
+
+
+def _publish_piece(
+    runtime: Runtime, piece: list[Outgoing], refused: list[InvalidValueError]
+) -> bool:
     """Publish messages whose queues are declared, and empty the list; say whether to go on."""
     if not piece:
         return True
@@ -198,7 +216,11 @@ def _publish_piece(runtime: Runtime, piece: list[Outgoing]) -> bool:
         for out in piece
     }
     piece.clear()
-    return runtime.publish_together(calls)
+    try:
+        return runtime.publish_together(calls)
+    except InvalidValueError as error:
+        refused.append(error)
+        return True
 
 
 def _stored(

@@ -304,7 +304,7 @@ limit cast(:limit as integer);
 -- name: changes
 -- Read what is no longer as it is known: watched jobs by their ids, those that are gone without
 -- columns; of watched owners, also what runs, and what was created or has landed lately. Each with
--- the number of its owner among them, and the time from which the next such question must look.
+-- the places of its owner among them, and the time from which the next such question must look.
 -- Two bounds of a time have the planner expect few rows, as one that it does not know has not; `not
 -- in` has it hash what is known, as `not exists` has not.
 with asked as (
@@ -342,7 +342,7 @@ found as (
         and (created_at <= (select since from asked)) is true
         and id not in (select id from known)
 )
-select asked.at, found.known_id, array_position(:owners, found.user_id), {job_columns}
+select asked.at, found.known_id, array_positions(:owners, found.user_id), {job_columns}
 from asked left join found on true
 order by found.updated_at;
 

@@ -83,7 +83,7 @@ def download_asset(request: Request) -> Plan:
     url = yield lambda jobs: jobs.asset_url(asset, asset.user_id)
     if url is None:
         return Download(asset, asset.user_id, file_headers(asset))
-    if urlsplit(url).scheme not in ("", "http", "https"):
+    if not is_of_web(url):
         raise AssetNotFound(asset.id)
     # What a task gave as a URL may hold anything; a header may not.
     location = quote(url, safe=_RESERVED)
@@ -189,6 +189,14 @@ def _all(request: Request, shapes: list[Shape]) -> Answer:
 
 def _job_id(request: Request) -> str:
     return request.path["job_id"]
+
+
+def is_of_web(url: str) -> bool:
+    """Tell whether a client may be sent there; what a task gave as a URL may be anything."""
+    try:
+        return urlsplit(url).scheme in ("", "http", "https")
+    except ValueError:
+        return False
 
 
 def file_headers(asset: Asset, how: str = "attachment") -> dict[str, str]:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from contextvars import Context
 from weakref import WeakKeyDictionary
 
 from jobstate.aio import AsyncJobService
@@ -70,7 +71,8 @@ class LoopWatcher:
 
     def _start(self) -> None:
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            # Of no request: it outlives the one that it begins in.
+            self._task = asyncio.create_task(self._run(), context=Context())
 
     async def _run(self) -> None:
         pace = _Pace(self._interval)
@@ -134,7 +136,8 @@ class ThreadWatcher:
                 is_news = told.wait(KEEP_ALIVE)
                 told.clear()
                 with self._lock:
-                    text = feed.go_on() if is_news else feed.keep_alive()
+                    # What it was told between the two lines above woke nobody.
+                    text = feed.go_on() or ("" if is_news else feed.keep_alive())
                 if text:
                     yield text
         finally:

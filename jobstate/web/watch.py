@@ -68,7 +68,7 @@ class _Entry:
 
     job: Job
     latest: Update
-    owner: str | None = None
+    owners: frozenset[str] = frozenset()
     viewers: set[Viewer] = field(default_factory=set)
 
 
@@ -109,7 +109,7 @@ class Watch:
         self._owners.setdefault(owner, set()).add(viewer)
         self._since = read.at if self._since is None else min(self._since, read.at)
         for job_id, entry in self._entries.items():
-            if entry.owner == owner:
+            if owner in entry.owners:
                 viewer.tell(job_id, entry.latest)
 
     def leave(self, viewer: Viewer) -> None:
@@ -155,9 +155,10 @@ class Watch:
             entry = self._entries[change.job_id] = _Entry(change.job, update)
         elif _is_news(change.job, entry.job):
             entry.job, entry.latest = change.job, update
-        entry.owner = change.owner or entry.owner
+        entry.owners |= change.owners
         if entry.latest is update:
-            for viewer in entry.viewers | self._owners.get(entry.owner or "", set()):
+            watching = (self._owners.get(owner, set()) for owner in entry.owners)
+            for viewer in entry.viewers.union(*watching):
                 viewer.tell(change.job_id, update)
 
     def _forget(self) -> None:
@@ -168,7 +169,7 @@ class Watch:
         """Tell whether the next question must name this job, or its answer would."""
         if entry.viewers:
             return True
-        if entry.owner not in self._owners:
+        if entry.owners.isdisjoint(self._owners):
             return False
         job = entry.job
         if job.status is JobStatus.PROCESSING or self._since is None:

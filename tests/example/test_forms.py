@@ -78,6 +78,11 @@ def test_what_is_no_input_is_refused(
     assert uploads(jobs) == before
 
 
+@pytest.mark.parametrize("month", ["2026-13", "1-2026-10", "2026-1000", "month"])
+def test_what_is_no_month_is_refused(client: httpx.Client, month: str) -> None:
+    assert client.post("/report", data={"month": month}).status_code == 422
+
+
 @pytest.mark.parametrize("is_announced", [True, False])
 def test_too_large_an_upload_is_refused(
     client: httpx.Client, site: Site, *, is_announced: bool
@@ -133,3 +138,13 @@ def test_an_upload_without_its_row_leaves_no_file(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="rolled back"), upload.removed_on_error():
             raise RuntimeError("rolled back")
         assert not (tmp_path / upload.path).exists()
+
+
+def test_no_file_of_an_upload_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBSTATE_DEMO_INPUT", str(tmp_path))
+    names = ("a.png", "a-1.png", "a-2.png", "a.png", "a.png")
+    given = [UploadFile(io.BytesIO(name.encode()), filename=name) for name in names]
+    upload = keep(given, (".png",))
+    assert len(list((tmp_path / upload.path).iterdir())) == len(names)

@@ -70,6 +70,7 @@ def test_a_retry_of_something_else_is_refused(client: httpx.Client, job_in: JobI
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Origin": "https://elsewhere.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": "https://app.example", "Sec-Fetch-Site": "same-site"}, 200),
     ],
 )

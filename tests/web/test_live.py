@@ -1,5 +1,6 @@
 """Whoever watches jobs hears of every landing."""
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import pytest
 from jobstate import Job, JobService, JobStatus
 from jobstate.store import AsyncStore, Operation, Store
 from jobstate.web import live, watch
+from jobstate.web.exchange import Stream
 from tests.factories import eventually
 from tests.proxy import Link, Proxy
 from tests.web.conftest import OpenClient
@@ -271,3 +273,36 @@ def test_viewers_stay_while_the_database_is_away(
         service.mark_completed(job.id)
         proxy.heal()
         assert [event.data["status"] for event in read] == ["completed"]
+
+
+def test_an_owner_is_told_however_their_id_is_written(
+    open_client: OpenClient, service: JobService, user_id: UUID
+) -> None:
+    client = open_client()
+    with ExitStack() as stack:
+        streams = []
+        for written in (str(user_id).upper(), str(user_id)):
+            client.headers[USER] = written
+            streams.append(iter(stack.enter_context(opened(client, "/api/jobs/events"))))
+        job = service.create_job(user_id, "report")
+        assert {next(stream).data["id"] for stream in streams} == {str(job.id)}
+
+
+def test_a_viewer_that_is_told_when_its_time_is_up_misses_nothing(
+    service: JobService, user_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(threading.Event):
+        """It is set between the end of a wait and what follows."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            return super().wait(timeout) and timeout != live.KEEP_ALIVE
+
+    monkeypatch.setattr(live, "KEEP_ALIVE", 30.25)
+    monkeypatch.setattr(threading, "Event", Late)
+    job = service.create_job(user_id, "report")
+    watcher = live.ThreadWatcher(service.store, 0.05)
+    events = watcher.events(Stream(user_id, None, "/api", job=job))
+    assert '"status":"queued"' in next(events)
+    service.cancel(job.id, user_id)
+    assert '"error_code":"cancelled"' in next(events)
+    assert list(events) == []

@@ -64,6 +64,6 @@ def test_a_url_that_is_no_address_on_the_web_leads_nowhere(
     client: httpx.Client, service: JobService, user_id: UUID
 ) -> None:
     job = service.create_job(user_id, "report")
-    for url in ("javascript:alert(1)", "file:///etc/passwd", "s3://bucket/a"):
+    for url in ("javascript:alert(1)", "file:///etc/passwd", "s3://bucket/a", "http://["):
         asset = service.create_asset(job.id, user_id, "csv", url, "a.csv", 5)
         assert client.get(f"/api/jobs/{job.id}/assets/{asset.id}").status_code == 404

@@ -36,7 +36,8 @@ def landed(job: Job, seconds: float) -> Job:
 
 def found(seconds: float, *jobs: Job, owner: str | None = None) -> Changes:
     """What a question so long after the start finds."""
-    return Changes(at(seconds), [Change(job.id, job, owner) for job in jobs])
+    owners = frozenset(() if owner is None else (owner,))
+    return Changes(at(seconds), [Change(job.id, job, owners) for job in jobs])
 
 
 def asked(watch: Watch) -> dict[UUID, datetime]:
@@ -122,7 +123,7 @@ def test_a_job_that_is_gone_is_told_once_and_asked_for_no_more(
 ) -> None:
     job = job_at(0)
     watch.join_job(viewer, job)
-    watch.answer(Changes(at(1), [Change(job.id, None, None)]))
+    watch.answer(Changes(at(1), [Change(job.id, None, frozenset())]))
     assert read(viewer) == [None]
     assert asked(watch) == {}
     watch.leave(viewer)
@@ -149,7 +150,13 @@ def test_an_owner_is_told_of_all_their_jobs_and_of_nobody_elses(
     assert read(viewer) == [mine]
     new = job_at(2)
     watch.answer(
-        Changes(at(3), [Change(theirs.id, later(theirs, 2), None), Change(new.id, new, OWNER)])
+        Changes(
+            at(3),
+            [
+                Change(theirs.id, later(theirs, 2), frozenset()),
+                Change(new.id, new, frozenset({OWNER})),
+            ],
+        )
     )
     assert read(viewer) == [new]
 
@@ -191,3 +198,11 @@ def test_when_the_process_ends_everybody_has_to_go(watch: Watch, viewer: Viewer)
     watch.join_owner(other, OWNER, found(1))
     watch.send_all_away()
     assert (viewer.has_to_go, other.has_to_go, woken) == (True, True, [1])
+
+
+def test_an_owner_who_is_named_in_two_ways_is_told_under_both(watch: Watch, viewer: Viewer) -> None:
+    other, job = Viewer(lambda: None), job_at(2)
+    watch.join_owner(viewer, OWNER, found(1))
+    watch.join_owner(other, OWNER.upper(), found(1))
+    watch.answer(Changes(at(3), [Change(job.id, job, frozenset({OWNER, OWNER.upper()}))]))
+    assert read(viewer) == read(other) == [job]

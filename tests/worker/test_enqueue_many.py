@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from jobstate import InvalidValueError, Job, OwnerRequired
+from jobstate.celery import bulk
 from tests.djangos import django_connection
 from tests.proxy import Link, Proxy
 from tests.worker.process import eventually
@@ -176,15 +177,35 @@ def test_one_that_the_database_refuses_leaves_nothing(quiet_site: Site) -> None:
     assert count(quiet_site) == 1
 
 
-def test_one_that_nobody_can_publish_fails_and_the_others_are_out(quiet_site: Site) -> None:
-    calls: list[dict[str, Any]] = [{"args": (n,)} for n in range(4)]
+@pytest.mark.parametrize("place", [0, 2])
+def test_one_that_nobody_can_publish_fails_and_the_others_are_out(
+    quiet_site: Site, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr(bulk, "PIECE", 2)
+    calls: list[dict[str, Any]] = [{"args": (n,)} for n in range(6)]
     task = quiet_site.task("returns")
-    calls[2] = {"args": (2,), "serializer": "none such"}
+    calls[place] = {"args": (place,), "serializer": "none such"}
     with pytest.raises(InvalidValueError, match="cannot be published"):
         quiet_site.jobs.enqueue_many(task, calls, user_id=quiet_site.user_id)
-    listed = quiet_site.service.list_jobs(quiet_site.user_id).items
-    assert [job.error_code for job in listed] == [None, "never_delivered", None, None]
-    assert published(quiet_site) == [str(job.id) for job in listed[::-1] if not job.is_terminal]
+    listed = quiet_site.service.list_jobs(quiet_site.user_id).items[::-1]
+    codes = [None] * 6
+    codes[place] = "never_delivered"  # type: ignore[call-overload]
+    assert [job.error_code for job in listed] == codes
+    assert published(quiet_site) == [str(job.id) for job in listed if not job.is_terminal]
+
+
+def test_one_that_nobody_can_publish_after_a_commit_keeps_back_no_other(quiet_site: Site) -> None:
+    calls: list[dict[str, Any]] = [{"args": (n,)} for n in range(4)]
+    calls[0] = {"args": (0,), "serializer": "none such"}
+    engine = create_engine(quiet_site.conf["database_url"])
+    with Session(engine) as session:
+        jobs = quiet_site.jobs.enqueue_many(
+            quiet_site.task("returns"), calls, user_id=quiet_site.user_id, connection=session
+        )
+        session.commit()
+    engine.dispose()
+    assert quiet_site.read(jobs[0]).error_code == "never_delivered"
+    assert published(quiet_site) == ids(jobs[1:])
 
 
 def test_a_batch_belongs_to_the_callers_transaction(quiet_site: Site) -> None:

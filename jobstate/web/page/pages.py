@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from jobstate.errors import (
     AssetNotFound,
@@ -180,7 +180,7 @@ def _is_picture(asset: Asset) -> bool:
     return (
         asset.content_type in PICTURES
         and asset.file_size <= MOST_PICTURE
-        and urlsplit(asset.url).scheme not in ("", "http", "https")
+        and not handlers.is_of_web(asset.url)
     )
 
 

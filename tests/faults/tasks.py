@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import shared_task
 
-from jobstate import JobCancelled, JobTask, LeaseLost
+from jobstate import CurrentJob, JobCancelled, JobTask, LeaseLost, StoreUnavailable
 from jobstate.celery.attempt import Attempt
 from tests.worker.gates import Gates
 
@@ -59,12 +59,20 @@ def writes_at_the_gate(self: JobTask) -> str:
     gates, job = Gates.of(self.app), self.job
     name = f"attempt {_wait(self)}"
     with suppress(LeaseLost):
-        job.add_asset("txt", url=name, storage_path=name, file_size=1)
+        _add_asset(job, name)
         gates.note(f"stored:{job.id}", job.attempt)
     with suppress(LeaseLost):
         job.progress(10 * job.attempt, message=name)
     gates.stop(f"{job.id}:{job.attempt}:end")
     return name
+
+
+def _add_asset(job: CurrentJob, name: str) -> None:
+    """Try until the database has answered; a connection may have been lost unheard."""
+    while True:
+        with suppress(StoreUnavailable):
+            job.add_asset("txt", url=name, storage_path=name, file_size=1)
+            return
 
 
 def _report_at_the_gate(task: JobTask) -> int:

@@ -87,7 +87,8 @@ def doctor() -> str:
             _NOTE,
             "",
             "`jobstate --app NAME doctor` looks at the database, the app, its broker and what the",
-            "workers run with, and says what is wrong. It changes nothing.",
+            "workers run with, and says what is wrong. It changes nothing. For a single job that",
+            "does not move, see [what now](../operations/stuck.md).",
             "",
             *sections,
         ]

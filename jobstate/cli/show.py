@@ -13,7 +13,7 @@ from jobstate.cli.output import (
     status,
 )
 from jobstate.cli.target import Target
-from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog
+from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Worker
 from jobstate.states import ItemStatus
 
 MOST_ITEMS = 20
@@ -38,6 +38,7 @@ def show(target: Target, *, job_id: str, with_logs: bool, as_json: bool) -> None
         failed = service.get_job_items(job.id, job.user_id, ItemStatus.FAILED)
         assets = service.get_job_assets(job.id, job.user_id)
         logs = service.get_job_logs(job.id, job.user_id) if with_logs else []
+        workers = service.workers() if job.worker_id and not as_json else []
     if as_json:
         print_json(
             {
@@ -54,7 +55,7 @@ def show(target: Target, *, job_id: str, with_logs: bool, as_json: bool) -> None
             }
         )
         return
-    _print_job(job)
+    _print_job(job, _holder(job, workers))
     _print_history(history)
     _print_failed(failed)
     _print_assets(assets)
@@ -63,7 +64,18 @@ def show(target: Target, *, job_id: str, with_logs: bool, as_json: bool) -> None
     _print_traceback(job)
 
 
-def _print_job(job: Job) -> None:
+def _holder(job: Job, workers: list[Worker]) -> str:
+    """Say where the body runs: what to look at when it does not end."""
+    if job.worker_id is None or job.is_terminal:
+        return ""
+    for worker in workers:
+        if worker.id == job.worker_id:
+            silent = "" if worker.alive else ", silent"
+            return f"{printable(worker.hostname)}, process {job.pid}{silent}"
+    return f"worker {job.worker_id}, process {job.pid}, given up"
+
+
+def _print_job(job: Job, holder: str) -> None:
     amount = f"{job.progress_current:g}" if job.progress_current is not None else ""
     if amount and job.progress_total is not None:
         amount += f" of {job.progress_total:g}"
@@ -82,6 +94,9 @@ def _print_job(job: Job) -> None:
         and f"{job.items_succeeded} succeeded, {job.items_failed} failed, "
         f"{job.items_skipped} skipped",
         "attempt": str(job.attempt),
+        "held by": holder,
+        "due": moment(job.retry_at or job.eta) if not job.is_terminal else "",
+        "published": job.publishes > 1 and f"{job.publishes} times",
         "retries": job.retries,
         "rescues": job.rescues,
         "parent": job.parent_id,

@@ -96,6 +96,18 @@ def test_show_leaves_out_what_a_new_job_does_not_have(
     assert len(history.splitlines()) == 2
 
 
+@pytest.mark.parametrize(("lease", "said"), [(60, "process 7"), (0, "process 7, silent")])
+def test_show_says_who_holds_a_job(
+    lease: float, said: str, run: Run, service: JobService, user_id: UUID
+) -> None:
+    job = service.create_job(user_id, "report")
+    worker_id = uuid4()
+    service.store.run(sweeping.register_worker(worker_id, "here", 1, [], 60))
+    service.store.run(attempts.take(job.id, 0, worker_id, 7, POLICY))
+    service.store.run(sweeping.renew_lease(worker_id, lease))
+    assert f"  held by     here, {said}\n" in run("show", str(job.id)).stdout
+
+
 def test_show_prints_what_was_logged_when_asked(
     run: Run, service: JobService, user_id: UUID
 ) -> None:

@@ -1,8 +1,10 @@
 """A circuit breaker: a broker that has just failed is left alone for a while."""
 
+import os
 import time
 from collections.abc import Callable
 from threading import Lock
+from weakref import WeakSet
 
 FIRST = 1.0
 LONGEST = 30.0
@@ -12,7 +14,7 @@ class Circuit:
     """Closed until a failure; then open for a pause that doubles with each further one.
 
     When the pause is over, one caller tries; the others do without until it has worked. Safe across
-    threads.
+    threads and forks.
 
     Args:
         clock: What tells the time, in seconds.
@@ -20,10 +22,15 @@ class Circuit:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = Lock()
         self._pause = FIRST
         self._next_try_at: float | None = None
         self._is_tried = False
+        self.begin_anew()
+        _all.add(self)
+
+    def begin_anew(self) -> None:
+        """Let go of a lock that a thread of the parent held when this process was forked."""
+        self._lock = Lock()
 
     def admits(self) -> bool:
         """Tell whether to try; where it is open, this is the one that tries."""
@@ -55,3 +62,14 @@ class Circuit:
         if self._next_try_at is not None:
             with self._lock:
                 self._next_try_at = None
+
+
+_all: WeakSet[Circuit] = WeakSet()
+
+
+def _begin_anew() -> None:
+    for circuit in list(_all):
+        circuit.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

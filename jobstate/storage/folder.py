@@ -57,10 +57,11 @@ class Folder:
 
     def read(self, path: str) -> Iterator[bytes]:
         """Yield the content of a file; see `Storage`."""
-        try:
-            file = (self._root / path).open("rb")
-        except FileNotFoundError:
-            raise AssetNotFound(path) from None
+        with self._translated():
+            try:
+                file = (self._root / path).open("rb")
+            except FileNotFoundError:
+                raise AssetNotFound(path) from None
         with file, self._translated():
             while chunk := file.read(CHUNK):
                 yield chunk

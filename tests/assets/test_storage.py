@@ -174,6 +174,12 @@ def test_a_folder_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> Non
         pass
 
 
+def test_a_folder_that_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "u").touch()
+    with pytest.raises(StorageUnavailable, match=re.escape(tmp_path.as_uri())):
+        content(open_storage(tmp_path.as_uri()), "u/j/1/x")
+
+
 def test_a_bucket_that_is_down_is_said_to_be_so_without_its_secrets() -> None:
     with S3() as server:
         storage = open_storage(server.url("here"))

@@ -1,5 +1,7 @@
 """The circuit breaker: a broker that has failed is tried by one, and rarely."""
 
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -93,3 +95,13 @@ def test_of_many_threads_it_admits_one(circuit: Circuit, clock: Clock) -> None:
         for _ in range(20):
             clock.now += LONGEST
             assert sum(threads.map(ask, range(8))) == 1
+
+
+def test_a_process_that_is_forked_while_a_thread_uses_it_goes_on(circuit: Circuit) -> None:
+    with circuit._lock:
+        if (child := os.fork()) == 0:
+            signal.alarm(10)  # which ends a process that waits for ever
+            circuit.failed()
+            os._exit(0 if not circuit.admits() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert circuit.admits()

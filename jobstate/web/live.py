@@ -5,8 +5,9 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from contextvars import Context
+from queue import Empty, SimpleQueue
 from weakref import WeakKeyDictionary
 
 from jobstate.aio import AsyncJobService
@@ -119,6 +120,7 @@ class ThreadWatcher:
         self._interval = interval
         self._watch = Watch()
         self._lock = threading.Lock()
+        self._gone: SimpleQueue[Viewer] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def events(self, stream: Stream) -> Iterator[str]:
@@ -128,6 +130,7 @@ class ThreadWatcher:
         feed = Feed(stream, viewer, self._watch)
         try:
             with self._lock:
+                self._forget_gone()
                 text = feed.begin()
             yield text
             while not feed.is_over:
@@ -141,8 +144,13 @@ class ThreadWatcher:
                 if text:
                     yield text
         finally:
-            with self._lock:
-                self._watch.leave(viewer)
+            # Without the lock: the collector may end this in a thread that holds it.
+            self._gone.put(viewer)
+
+    def _forget_gone(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._watch.leave(self._gone.get_nowait())
 
     def _start(self) -> None:
         # A thread does not survive a fork.
@@ -155,6 +163,7 @@ class ThreadWatcher:
         while True:
             pause.wait(pace.pause)
             with self._lock:
+                self._forget_gone()
                 if self._watch.is_empty:
                     self._thread = None
                     return

@@ -1,5 +1,6 @@
 """Whoever watches jobs hears of every landing."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -306,3 +307,27 @@ def test_a_viewer_that_is_told_when_its_time_is_up_misses_nothing(
     service.cancel(job.id, user_id)
     assert '"error_code":"cancelled"' in next(events)
     assert list(events) == []
+
+
+def test_a_stream_that_the_collector_ends_stops_no_other(
+    service: JobService, user_id: UUID
+) -> None:
+    job = service.create_job(user_id, "report")
+    watcher = live.ThreadWatcher(service.store, 0.05)
+
+    def vanish() -> None:
+        events = watcher.events(Stream(user_id, None, "/api", job=job))
+        next(events)
+        around: list[object] = [events]
+        around.append(around)
+
+    def collect() -> None:
+        with watcher._lock:
+            gc.collect()
+
+    vanish()
+    # A daemon: where it waits for itself, it does so for ever.
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()

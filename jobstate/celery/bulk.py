@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from jobstate.celery.enqueue import Call, new_job
 from jobstate.celery.publish import Message
 from jobstate.celery.runtime import Runtime, is_far
 from jobstate.celery.task import JobTask
+from jobstate.celery.template import routes_by_name, template_of
 from jobstate.creation import NewJob, When
 from jobstate.errors import InvalidValueError, JobStateError, OwnerRequired
 from jobstate.records import Job
@@ -80,12 +81,16 @@ def batch_of(
         OwnerRequired: One has no owner.
     """
     found = runtime.app.tasks.get(task, task) if isinstance(task, str) else task
-    checked, jobs, carried = [], [], tracing.headers()
+    checked: list[Call] = []
+    jobs: list[NewJob] = []
+    carried, is_routed_once = tracing.headers(), routes_by_name(runtime.app)
     for place, given in enumerate(calls):
         try:
             call = _call_of(runtime, found, given, common).in_trace(carried)
+            is_alike = checked and checked[-1].message.options == call.message.options
+            queue = jobs[-1].queue if is_alike and is_routed_once else None
+            jobs.append(new_job(runtime, call, queue=queue))
             checked.append(call)
-            jobs.append(new_job(runtime, call))
         except (InvalidValueError, OwnerRequired, TypeError) as error:
             raise named(place, error) from error
     return Batch(checked, jobs)
@@ -209,18 +214,28 @@ def _publish_piece(
     """Publish messages whose queues are declared, and empty the list; say whether to go on."""
     if not piece:
         return True
-    calls = {
-        out.job_id: out.message.call(
-            runtime.app, out.job_id, 0, eta=out.eta, expires=out.expires, plainly=True
-        )
-        for out in piece
-    }
+    calls = dict(_calls(runtime, piece))
     piece.clear()
     try:
         return runtime.publish_together(calls)
     except InvalidValueError as error:
         refused.append(error)
         return True
+
+
+def _calls(
+    runtime: Runtime, piece: Sequence[Outgoing]
+) -> Iterator[tuple[UUID, Callable[..., object]]]:
+    """Find out for each message how it is published."""
+    like, template = None, None
+    for out in piece:
+        message, whens = out.message, {"eta": out.eta, "expires": out.expires}
+        if like is None or (like.task_name, like.options) != (message.task_name, message.options):
+            like, template = message, template_of(runtime.app, message)
+        if template is not None and out.eta is None and out.expires is None:
+            yield out.job_id, template.call(out.job_id, message)
+        else:
+            yield out.job_id, message.call(runtime.app, out.job_id, 0, **whens, plainly=True)
 
 
 def _stored(

@@ -133,10 +133,19 @@ def _succeed(runtime: Runtime, call: Call, new: NewJob, ticket: int) -> Job:
     return store.run(get_job_internal(new.id))
 
 
-def new_job(runtime: Runtime, call: Call, *, publishable: bool = True) -> NewJob:
-    """Describe the row of a call; without its message when nobody will have to publish it."""
+def new_job(
+    runtime: Runtime, call: Call, *, queue: str | None = None, publishable: bool = True
+) -> NewJob:
+    """Describe the row of a call; without its message when nobody will have to publish it.
+
+    Args:
+        runtime: That of the app.
+        call: The call.
+        queue: The queue that its message goes to, where it is known.
+        publishable: Whether the row is to have the message.
+    """
     app, options = runtime.app, call.message.options
-    queue = queue_of(app, call.message)
+    queue = queue or queue_of(app, call.message)
     message = call.message.encode()
     return NewJob(
         user_id=call.user_id,

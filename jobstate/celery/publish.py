@@ -26,7 +26,6 @@ from kombu.pools import producers
 from kombu.utils import json as kombu_json
 
 from jobstate import tracing
-from jobstate.celery.reprs import reprs_of
 from jobstate.creation import When
 from jobstate.errors import InvalidValueError
 
@@ -38,12 +37,14 @@ TICKET = "jobstate-after"
 OWNER = "jobstate-owner"
 """The header that says who owns a job whose message was published without its row."""
 
-# What belongs to one call and cannot be kept; and what columns of the row say better.
+# What belongs to one call and cannot be kept.
 _TRANSIENT = frozenset(
     {"connection", "producer", "publisher", "result_cls", "router", "task_type", "add_to_parent"}
 )
-_IN_COLUMNS = frozenset({"countdown", "eta", "expires", "task_id"})
-_NOT_IN_MESSAGE = _TRANSIENT | _IN_COLUMNS
+IN_COLUMNS = frozenset({"countdown", "eta", "expires", "task_id"})
+"""Options of a call that are columns of its job's row."""
+
+_NOT_IN_MESSAGE = _TRANSIENT | IN_COLUMNS
 _FOLLOWUPS = ("link", "link_error", "chain", "chord")
 _ERRBACKS = ("link_error", "chord")
 # What a job that runs the same call again must not have of it.
@@ -74,7 +75,7 @@ def _unless_silent(error: Exception, _: float) -> None:
         raise error
 
 
-_ONCE = {
+ONCE = {
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0,
@@ -155,19 +156,18 @@ class Message:
         `plainly` is for further messages to the same queue: it is not declared, and nothing is
         tried twice.
         """
-        options = {name: value for name, value in self.options.items() if name not in _IN_COLUMNS}
+        options = {name: value for name, value in self.options.items() if name not in IN_COLUMNS}
         options["headers"] = {**(options.get("headers") or {}), TICKET: ticket}
         options["eta" if isinstance(eta, datetime) else "countdown"] = _seconds(eta)
         if plainly:
-            reprs = reprs_of(self.args, self.kwargs)
-            options = {"declare": [], **reprs, **options, "retry": False}
+            options = {"declare": [], **options, "retry": False}
         call = partial(
             self._publisher(app),
             self.args,
             self.kwargs,
             task_id=str(job_id),
             expires=_seconds(expires),
-            retry_policy=_ONCE,
+            retry_policy=ONCE,
             **options,
         )
         # With nothing but the ticket, the message carries no trace.

@@ -54,7 +54,7 @@ MUTANTS = {
     "anybody adds assets": Mutant("add_asset", JOINED_FENCE, "((", harm="who writes"),
     "anybody lands": Mutant("land", MY_FENCE, harm="who lands it"),
     "an earlier attempt of the worker lands": Mutant("land", MY_ATTEMPT, harm="who lands it"),
-    "another worker lands": Mutant("land", MY_WORKER, harm="who lands it"),
+    "who gave it up lands": Mutant("land", MY_WORKER + MY_PROCESS, harm="who lands it"),
     "anybody releases": Mutant("release", FENCE, harm="who releases it"),
     "anybody rescues": Mutant("rescue", FENCE, harm="who rescues it"),
     "every job runs again": Mutant("rescue", "idempotent and message", "message"),

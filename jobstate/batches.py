@@ -74,7 +74,7 @@ def _row(place: int, new: NewJob, settings: Settings, count: int) -> str:
         params["publish_grace"] += count * PUBLISHING
     texts = {name: text for name in _JSON if (text := params.pop(name)) is not None}
     said = {name: value for name, value in params.items() if value is not None}
-    members = [json.dumps({**said, "place": place}, default=_text)[1:-1]]
+    members = [_encode({**said, "place": place})[1:-1]]
     members += [f'"{name}":{text}' for name, text in texts.items()]
     return f"{{{','.join(members)}}}"
 
@@ -109,3 +109,6 @@ def _pieces(places: Sequence[int]) -> Iterator[Sequence[int]]:
 
 def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+_encode = json.JSONEncoder(default=_text).encode

@@ -167,12 +167,12 @@ def to_json(value: object, name: str, limit: int) -> str:
             text that Postgres cannot store, or is larger than `limit`.
     """
     try:
-        text = json.dumps(value, default=_known, ensure_ascii=False, allow_nan=False)
+        text = _encode(value)
         size = len(text.encode())
     except (TypeError, ValueError, RecursionError):
         _explain(value, name)
         raise
-    if "\\u0000" in text or _is_deep(value):
+    if "\\u0000" in text or _is_deep(value, text):
         _explain(value, name)
     if size > limit:
         raise InvalidValueError(
@@ -190,7 +190,13 @@ def _known(value: object) -> str:
     raise TypeError
 
 
-def _is_deep(value: object) -> bool:
+# Made once: making it takes longer than encoding a few arguments.
+_encode = json.JSONEncoder(default=_known, ensure_ascii=False, allow_nan=False).encode
+
+
+def _is_deep(value: object, text: str) -> bool:
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return False
     level: list[Iterable[object]] = [[value]]
     for _ in range(MAX_DEPTH + 1):
         if not level:

@@ -1053,7 +1053,7 @@ free as materialized (
 noted as (
     update {schema}.jobs set published_at = clock_timestamp(), publishes = publishes + 1
     from free where jobs.id = free.id
-    returning jobs.*
+    returning jobs.id, jobs.attempt, jobs.publishes
 )
 insert into {schema}.job_events (job_id, event, attempt)
 select id, 'republish', attempt from noted where publishes > 1;
@@ -1082,7 +1082,7 @@ noted as (
         and attempt = cast(:ticket as integer)
         and worker_id is null
         and (completed_at is null or followups_pending)
-    returning jobs.*
+    returning jobs.id, jobs.attempt, jobs.publishes
 )
 insert into {schema}.job_events (job_id, event, attempt)
 select id, 'republish', attempt from noted where publishes > 1;

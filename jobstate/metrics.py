@@ -20,15 +20,17 @@ from prometheus_client import (
     make_asgi_app,
     make_wsgi_app,
 )
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from jobstate import figures
+from jobstate import counters, figures
+from jobstate.celery.runtime import is_a_broker_down
 from jobstate.errors import JobStateError
 from jobstate.figures import Cursor, Happened, Labels
 from jobstate.service import JobService
 from jobstate.states import JobStatus, is_terminal_state
 
-__all__ = ["JobMetrics", "asgi_app", "wsgi_app"]
+__all__ = ["JobMetrics", "ProcessMetrics", "asgi_app", "wsgi_app"]
 
 logger = logging.getLogger("jobstate")
 
@@ -75,6 +77,7 @@ class JobMetrics(Collector):
         self._store = service.store
         self.registry = CollectorRegistry()
         self.registry.register(self)  # First, so that the others show what it has read.
+        self.registry.register(ProcessMetrics())
         self._lock = threading.Lock()
         self._read_at: float | None = None
         self._cursor: Cursor | None = None
@@ -193,6 +196,38 @@ class JobMetrics(Collector):
             self._oldest.labels(job_type).set(seconds)
         self._workers.set(keepers.workers)
         self._swept.set(float("nan") if keepers.swept is None else keepers.swept)
+
+
+class ProcessMetrics(Collector):
+    """Shows what this process itself has counted since its start, and asks no database.
+
+    To be registered where a process shows metrics of its own; `JobMetrics` has it already.
+    """
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all of it; no series is left out for being at 0."""
+        for counter in counters.COUNTERS:
+            labels = [] if counter.label is None else [counter.label]
+            family = CounterMetricFamily(
+                f"jobstate_process_{counter.name}", counter.text, labels=labels
+            )
+            for value, number in counter.read().items():
+                family.add_metric([value][: len(labels)], number)
+            yield family
+        yield GaugeMetricFamily(
+            "jobstate_process_broker_down",
+            "Whether the broker took no message when this process last tried to publish one.",
+            is_a_broker_down(),
+        )
+        left = counters.VIEWERS_LEFT.read()  # First: who has left has come before.
+        viewers = max(0, counters.VIEWERS_CAME.read() - left)
+        yield GaugeMetricFamily(
+            "jobstate_process_viewers", "Streams that this process has open.", viewers
+        )
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the same, so that a registry refuses to show it twice."""
+        return self.collect()
 
 
 def wsgi_app(service: JobService) -> Callable[..., Iterable[bytes]]:

@@ -32,6 +32,11 @@ class Circuit:
         """Let go of a lock that a thread of the parent held when this process was forked."""
         self._lock = Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has failed, and has not worked since."""
+        return self._next_try_at is not None
+
     def admits(self) -> bool:
         """Tell whether to try; where it is open, this is the one that tries."""
         if self._next_try_at is None:

@@ -9,6 +9,7 @@ from jobstate import attempts
 from jobstate.attempts import Hold
 from jobstate.celery.patience import insist
 from jobstate.celery.runtime import Runtime
+from jobstate.counters import STALE_WRITES
 from jobstate.errors import JobCancelled, JobCompleted, LeaseLost, StoreUnavailable
 from jobstate.store import JoinedTransaction, Operation
 
@@ -130,6 +131,7 @@ class Fence:
 
     def refused(self) -> None:
         """See to a job whose row has refused a write of this attempt; its history remembers it."""
+        STALE_WRITES.add()
         with suppress(StoreUnavailable):
             self.run(attempts.note(self.hold.job_id, "stale_write", self.hold.attempt))
         self.put_back()

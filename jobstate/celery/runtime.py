@@ -20,6 +20,7 @@ from jobstate.celery.circuit import Circuit
 from jobstate.celery.delegation import restored
 from jobstate.celery.publish import BrokerDownError, Message, send, send_batch
 from jobstate.celery.seat import Seat
+from jobstate.counters import PUBLICATIONS
 from jobstate.creation import When
 from jobstate.errors import ConfigurationError, InvalidValueError, JobStateError
 from jobstate.progress import Report
@@ -70,6 +71,11 @@ class Runtime:
         self._circuit = Circuit()
         self.__dict__.pop("aio", None)
 
+    @property
+    def broker_is_down(self) -> bool:
+        """Whether the last publication has failed that was tried."""
+        return self._circuit.is_open
+
     @cached_property
     def aio(self) -> AsyncJobService:
         """The asyncio service, which opens nothing before it is used."""
@@ -110,6 +116,7 @@ class Runtime:
 
     def _publish(self, job_id: UUID, ticket: int, call: Callable[..., object]) -> bool:
         if not self._circuit.admits():
+            PUBLICATIONS.add("not_tried")
             logger.warning(
                 "Job %s was not published: the broker has just failed. Its row keeps the message.",
                 job_id,
@@ -118,13 +125,17 @@ class Runtime:
             return False
         try:
             if not send(self.app, job_id, call, self.settings.publish_timeout):
+                PUBLICATIONS.add("failed")
                 return False
         except BrokerDownError:
+            PUBLICATIONS.add("failed")
             self._circuit.failed()
             return False
         except InvalidValueError as error:
+            PUBLICATIONS.add("refused")
             self._end(job_id, ticket, error)
             raise
+        PUBLICATIONS.add("published")
         self._circuit.worked()
         self._note(attempts.note_published(job_id, ticket, self.settings.publish_grace))
         return True
@@ -136,13 +147,17 @@ class Runtime:
             InvalidValueError: No broker would ever take one; that job has failed.
         """
         if not self._circuit.admits():
+            PUBLICATIONS.add("not_tried", len(calls))
             logger.warning("%d jobs were not published: the broker has just failed.", len(calls))
             return False
         try:
             refused = send_batch(self.app, calls, self.settings.publish_timeout)
         except BrokerDownError:
+            PUBLICATIONS.add("failed", len(calls))
             self._circuit.failed()
             return False
+        PUBLICATIONS.add("published", len(calls) - len(refused))
+        PUBLICATIONS.add("refused", len(refused))
         self._circuit.worked()
         self._note(attempts.note_batch_published([key for key in calls if key not in refused]))
         for job_id, error in refused.items():
@@ -219,6 +234,11 @@ def runtime_of(app: Celery) -> Runtime:
             "jobs need a database. Call jobstate.install(app) where the app is made."
         )
     return found
+
+
+def is_a_broker_down() -> bool:
+    """Tell whether an app of this process has last found its broker down."""
+    return any(runtime.broker_is_down for runtime in list(_installed.values()))
 
 
 def remember(app: Celery, runtime: Runtime) -> None:

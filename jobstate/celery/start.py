@@ -22,6 +22,7 @@ from jobstate.celery.attempt import Attempt
 from jobstate.celery.patience import insist
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime
+from jobstate.counters import DUPLICATE_DELIVERIES
 from jobstate.creation import NewJob, create_job
 from jobstate.errors import JobNotFound, JobStateError, SchemaMismatch, StoreUnavailable
 from jobstate.operations import about
@@ -200,6 +201,7 @@ def _answer(runtime: Runtime, delivery: Delivery, taking: Taking) -> Attempt | N
             job.attempt,
             extra=about(job),
         )
+        DUPLICATE_DELIVERIES.add()
         runtime.service.store.run(attempts.note(job.id, "duplicate_delivery", job.attempt))
         raise Ignore(f"Job {job.id} is not to be started by this message.")
     return None

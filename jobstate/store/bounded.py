@@ -15,6 +15,10 @@ T = TypeVar("T")
 _Waiting = Generator[Any, Any, T]
 
 
+class NoAnswerError(psycopg.OperationalError):
+    """A statement was given up, and its connection with it."""
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed when a statement is not answered in time."""
 
@@ -69,7 +73,7 @@ def _bounded(
             if not ready and time.monotonic() >= ends_at:
                 # What is answered later must not be taken for the answer to something else.
                 connection.pgconn.finish()
-                raise psycopg.OperationalError(f"no answer came in {connection.patience:g} s")
+                raise NoAnswerError(f"no answer came in {connection.patience:g} s")
             wanted = waiting.send(ready)
     except StopIteration as end:
         answer: T = end.value

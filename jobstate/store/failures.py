@@ -7,6 +7,7 @@ import psycopg
 import sqlalchemy.exc
 from psycopg import errors
 
+from jobstate.counters import DATABASE_ERRORS
 from jobstate.errors import (
     ConfigurationError,
     InvalidValueError,
@@ -15,6 +16,7 @@ from jobstate.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from jobstate.store.bounded import NoAnswerError
 
 _SCHEMA = (
     errors.InvalidSchemaName,
@@ -42,6 +44,12 @@ _REFUSED_ALONE = (
     errors.RaiseException,
 )
 """Somebody's trigger, a plan from before a migration, trouble inside the server."""
+_KINDS: dict[str, type[Exception] | tuple[type[Exception], ...]] = {
+    "unanswered": NoAnswerError,
+    "locked": errors.LockNotAvailable,
+    "rolled_back": _ROLLED_BACK,
+}
+"""As what the metrics count an error of an outage, if as none they know."""
 
 
 @contextmanager
@@ -51,11 +59,21 @@ def translated() -> Iterator[None]:
         yield
     except sqlalchemy.exc.DBAPIError as error:
         cause = error.orig if isinstance(error.orig, Exception) else error
-        raise (_meaning(cause) or _refusal(cause) or error) from cause
+        raise (_translation(cause) or error) from cause
     except (psycopg.Error, sqlalchemy.exc.TimeoutError) as error:
-        if meaning := _meaning(error) or _refusal(error):
-            raise meaning from error
+        if translation := _translation(error):
+            raise translation from error
         raise
+
+
+def _translation(error: Exception) -> JobStateError | None:
+    found = _meaning(error) or _refusal(error)
+    if isinstance(found, StoreRefused):
+        DATABASE_ERRORS.add("refused")
+    elif isinstance(found, StoreUnavailable):
+        kinds = (kind for kind, classes in _KINDS.items() if isinstance(error, classes))
+        DATABASE_ERRORS.add(next(kinds, "unavailable"))
+    return found
 
 
 def _meaning(error: Exception) -> JobStateError | None:

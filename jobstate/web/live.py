@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from weakref import WeakKeyDictionary
 
 from jobstate.aio import AsyncJobService
+from jobstate.counters import VIEWER_QUERIES
 from jobstate.service import JobService
 from jobstate.store import AsyncStore, Store
 from jobstate.waiting import backoff
@@ -191,6 +192,7 @@ class _Pace:
 
     def worked(self) -> None:
         """Note an answer."""
+        VIEWER_QUERIES.add("answered")
         self.pause = self._interval
         if self._is_down:
             logger.info("The viewers of jobs are told again what happens.")
@@ -198,6 +200,7 @@ class _Pace:
 
     def failed(self, error: Exception) -> None:
         """Note that there was none."""
+        VIEWER_QUERIES.add("failed")
         if not self._is_down:
             self._pauses = backoff(self._interval)
             logger.warning("The viewers of jobs must wait: %s", error)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from jobstate.counters import VIEWERS_CAME, VIEWERS_LEFT
 from jobstate.records import Job
 from jobstate.states import JobStatus
 from jobstate.store import Operation
@@ -93,6 +94,7 @@ class Watch:
 
     def join_job(self, viewer: Viewer, job: Job) -> None:
         """Tell a viewer from now on what becomes of a job, beyond what it has read."""
+        VIEWERS_CAME.add()
         self._viewers[viewer] = job.id
         if job.id not in self._entries:
             self._entries[job.id] = _Entry(job, Update(job, job.updated_at))
@@ -105,6 +107,7 @@ class Watch:
         """Tell a viewer what was read of an owner's jobs, and from now on what becomes of them."""
         for change in read.found:
             self._take(change, read.at)
+        VIEWERS_CAME.add()
         self._viewers[viewer] = owner
         self._owners.setdefault(owner, set()).add(viewer)
         self._since = read.at if self._since is None else min(self._since, read.at)
@@ -115,6 +118,8 @@ class Watch:
     def leave(self, viewer: Viewer) -> None:
         """Forget a viewer, and what nobody watches any more."""
         watched = self._viewers.pop(viewer, None)
+        if watched is not None:
+            VIEWERS_LEFT.add()
         if isinstance(watched, str):
             self._owners[watched].discard(viewer)
             if not self._owners[watched]:

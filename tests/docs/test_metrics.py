@@ -4,22 +4,27 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import prometheus_client
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from flask import Flask
+from prometheus_client import CollectorRegistry, generate_latest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from jobstate import JobService
+from jobstate.metrics import ProcessMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations" / "metrics.md"
+
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
 @pytest.fixture
 def apps(service: JobService) -> tuple[FastAPI, Flask]:
     """A FastAPI and a Flask app, after the example."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    code, _ = EXAMPLES
     app, flask_app = FastAPI(), Flask("shop")
     names = {"app": app, "flask_app": flask_app, "jobs": SimpleNamespace(service=service)}
     exec(code, {**names, "DispatcherMiddleware": DispatcherMiddleware})  # noqa: S102
@@ -33,3 +38,15 @@ def test_the_example_mounts_the_metrics(apps: tuple[FastAPI, Flask]) -> None:
     assert answer.status_code == 200
     assert "jobstate_up 1.0" in answer.text
     assert "jobstate_up 1.0" in Client(flask_app.wsgi_app).get("/metrics").text
+
+
+def test_the_example_adds_a_process_to_the_registry_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = CollectorRegistry()
+    monkeypatch.setattr(prometheus_client, "REGISTRY", registry)
+    _, code = EXAMPLES
+    exec(code, {})  # noqa: S102
+    assert b"jobstate_process_viewers 0.0" in generate_latest(registry)
+    with pytest.raises(ValueError, match="jobstate_process_viewers"):
+        registry.register(ProcessMetrics())

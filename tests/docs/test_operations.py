@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from ruamel.yaml import YAML
 
 from jobstate import JobService
-from jobstate.metrics import JobMetrics
+from jobstate.metrics import JobMetrics, ProcessMetrics
 
 FOLDER = Path(__file__).parents[2] / "docs" / "operations"
 DASHBOARD = json.loads((FOLDER / "jobstate-dashboard.json").read_text())
@@ -44,6 +44,9 @@ def series(registry: CollectorRegistry) -> dict[str, set[str]]:
     for collector, names in registry._collector_to_names.items():
         labels = set(getattr(collector, "_labelnames", ()))
         found |= {name: labels | ({"le"} if name.endswith("_bucket") else set()) for name in names}
+    # Those of the process are made when they are read, and always there.
+    for metric in ProcessMetrics().collect():
+        found |= {sample.name: set(sample.labels) for sample in metric.samples}
     return found
 
 

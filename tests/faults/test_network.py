@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from jobstate import AsyncJobService, JobNotFound, JobService, Settings, StoreUnavailable
+from jobstate.counters import DATABASE_ERRORS
 from tests.faults.site import FaultySite
 from tests.proxy import Link, Proxy
 from tests.worker.conftest import new_database
@@ -161,6 +162,7 @@ async def test_no_statement_waits_for_ever(jobs_url: str) -> None:
         conf = {"lease": 3, "heartbeat": 1, "sweep_interval": 1, "database_url": proxy.url}
         settings = Settings.load({f"jobstate_{name}": value for name, value in conf.items()})
         service, aio = JobService.from_settings(settings), AsyncJobService.from_settings(settings)
+        unanswered = DATABASE_ERRORS.read()["unanswered"]
         proxy.lose_the_answer(b"user_id, job_type", by=Link.BLACK_HOLE)
         with pytest.raises(StoreUnavailable, match=r"no answer came in 1\.5 s"):
             service.get_job_internal(uuid4())
@@ -168,6 +170,7 @@ async def test_no_statement_waits_for_ever(jobs_url: str) -> None:
         proxy.lose_the_answer(b"user_id, job_type", by=Link.BLACK_HOLE)
         with pytest.raises(StoreUnavailable, match=r"no answer came in 1\.5 s"):
             await aio.get_job_internal(uuid4())
+        assert DATABASE_ERRORS.read()["unanswered"] == unanswered + 2
         proxy.heal()
         with pytest.raises(JobNotFound):
             service.get_job_internal(uuid4())

@@ -14,10 +14,13 @@ from jobstate import (
     ConfigurationError,
     InvalidValueError,
     JobService,
+    JobStateError,
     Settings,
     StoreRefused,
     StoreUnavailable,
 )
+from jobstate.counters import DATABASE_ERRORS
+from jobstate.store.bounded import NoAnswerError
 from jobstate.store.failures import translated
 
 Connect = Callable[[], psycopg.Connection]
@@ -181,3 +184,24 @@ def test_what_the_database_refuses_for_a_reason_of_its_own_is_a_refusal(
     words = "refused a statement: not on Sundays"
     with pytest.raises(StoreRefused, match=words), translated():
         raise error("not on Sundays")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("unavailable", psycopg.OperationalError),
+        ("unanswered", NoAnswerError),
+        ("locked", errors.LockNotAvailable),
+        ("rolled_back", errors.DeadlockDetected),
+        ("refused", errors.RaiseException),
+        (None, errors.UndefinedTable),
+    ],
+)
+def test_an_outage_is_counted_by_its_kind_and_a_mistake_is_none(
+    kind: str | None, error: type[psycopg.Error]
+) -> None:
+    before = DATABASE_ERRORS.read()
+    with pytest.raises(JobStateError), translated():
+        raise error("no")
+    grown = {name for name, number in DATABASE_ERRORS.read().items() if number > before[name]}
+    assert grown == ({kind} if kind else set())

@@ -10,8 +10,10 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
+from prometheus_client import CollectorRegistry
 
 from jobstate import Job, JobService, JobStatus
+from jobstate.metrics import ProcessMetrics
 from jobstate.store import AsyncStore, Operation, Store
 from jobstate.web import live, watch
 from jobstate.web.exchange import Stream
@@ -225,6 +227,27 @@ def test_who_goes_away_leaves_nothing_behind(
             next(iter(events))
             assert not all(one.is_empty for one in watches)
         eventually(lambda: all(one.is_empty for one in watches))
+
+
+def test_viewers_and_what_is_asked_for_them_are_counted(
+    monkeypatch: pytest.MonkeyPatch, client: httpx.Client, service: JobService, user_id: UUID
+) -> None:
+    monkeypatch.setattr(live, "KEEP_ALIVE", 0.05)
+    registry = CollectorRegistry()
+    registry.register(ProcessMetrics())
+
+    def value(name: str, **labels: str) -> float:
+        return registry.get_sample_value(f"jobstate_process_{name}", labels) or 0.0
+
+    # Those of an earlier test may still be on their way.
+    eventually(lambda: value("viewers") == 0)
+    answered = value("viewer_queries_total", outcome="answered")
+    job = service.create_job(user_id, "report")
+    with opened(client, f"/api/jobs/{job.id}/events") as one, opened(client, "/api/jobs/events"):
+        next(iter(one))
+        eventually(lambda: value("viewers") == 2)
+        eventually(lambda: value("viewer_queries_total", outcome="answered") > answered)
+    eventually(lambda: value("viewers") == 0)
 
 
 def test_two_hundred_viewers_hear_of_every_landing(

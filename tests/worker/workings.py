@@ -13,9 +13,11 @@ from typing import Any
 
 from celery import shared_task
 from celery.utils.log import get_task_logger
+from prometheus_client import CollectorRegistry, generate_latest
 
 from jobstate import JobFailed, JobStateError, JobTask, current_job
 from jobstate.celery.runtime import runtime_of
+from jobstate.metrics import ProcessMetrics
 from tests.worker.endings import returns
 from tests.worker.gates import PATIENCE, Gates
 
@@ -247,6 +249,14 @@ def works_on(self: JobTask) -> None:
             learnt.add(type(error).__name__)
     gates.note(f"learnt:{self.job.id}", ", ".join(sorted(learnt)))
     self.job.check()
+
+
+@shared_task(base=JobTask)
+def shows_its_process() -> str:
+    """Answer with what the worker's process shows of itself."""
+    registry = CollectorRegistry()
+    registry.register(ProcessMetrics())
+    return generate_latest(registry).decode()
 
 
 @shared_task(base=JobTask)

@@ -18,11 +18,19 @@ PATIENCE = 90
 """How long a worker may take to start, to stop, or to do anything, in seconds."""
 
 
-def eventually(condition: Callable[[], object], what: str = "it") -> Any:
-    """Wait until a condition holds, and return what it returned."""
+def eventually(
+    condition: Callable[[], object], what: str = "it", instead: Callable[[], object] = str
+) -> Any:
+    """Wait until a condition holds, and return what it returned.
+
+    Args:
+        condition: What is waited for.
+        what: The same in words.
+        instead: Tells what is there when it has not come true.
+    """
     deadline = time.monotonic() + PATIENCE
     while not (answer := condition()):
-        assert time.monotonic() < deadline, f"{what} never came true"
+        assert time.monotonic() < deadline, f"{what} never came true {instead()}"
         time.sleep(0.02)
     return answer
 

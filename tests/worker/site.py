@@ -112,7 +112,12 @@ class Site:
                 return now if now.is_terminal else None
             return None
 
-        landed: Job = eventually(found, f"the landing of job {job}")
+        def instead() -> str:
+            with suppress(JobNotFound):
+                return f"{self.read(job)} {self.worker and self.worker.log[-9000:]}"
+            return "no row"
+
+        landed: Job = eventually(found, "the landing of a job", instead)
         assert landed.worker_id is None
         assert landed.pid is None
         assert landed.completed_at is not None

@@ -1,10 +1,12 @@
 """Forks beside the keeper's threads: a child must not inherit a lock that one of them holds.
 
 Pool processes are forked while the keeper works: in its imports, connection pools and lazily made
-objects there are locks, which nobody in the child would ever release.
+objects there are locks, which nobody in the child would ever release. So there is in the stream it
+logs to: Python makes the locks of logging anew in a child, and not that one.
 """
 
 import gc
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -96,21 +98,35 @@ class KeeperStore(Store):
 
 _works: WeakSet[Work] = WeakSet()
 _paused: list[Work] = []
+_silenced: list[Any] = []
 
 
 def _before_fork() -> None:
     _paused.extend(work for work in list(_works) if work.pause())
+    _silenced.extend(lock for lock in _locks_of_logging() if lock.acquire(timeout=_PATIENCE))
 
 
 def _after_fork_in_parent() -> None:
+    while _silenced:
+        _silenced.pop().release()
     while _paused:
         _paused.pop().resume()
 
 
 def _after_fork_in_child() -> None:
+    # Logging has made these anew already.
+    _silenced.clear()
     _paused.clear()
     for work in list(_works):
         work.begin_anew()
+
+
+def _locks_of_logging() -> Iterator[Any]:
+    """Find what a thread holds while it writes a record of this library."""
+    logger: logging.Logger | None = logging.getLogger("jobstate")
+    while logger is not None:
+        yield from (handler.lock for handler in logger.handlers if handler.lock is not None)
+        logger = logger.parent if logger.propagate else None
 
 
 os.register_at_fork(

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from jobstate.celery.forking import Work
 from tests.worker.process import PATIENCE, ROOT
@@ -99,4 +100,33 @@ def test_a_thread_that_never_pauses_lets_a_fork_through() -> None:
     """In a process of its own, which nothing measures: coverage has a lock, which a child keeps."""
     environment = {name: it for name, it in os.environ.items() if not name.startswith("COVERAGE")}
     command = [sys.executable, "-c", BUSY]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=PATIENCE)
+
+
+LOGGING = """
+import logging, os, signal, sys, threading
+from jobstate.celery import forking
+
+logging.basicConfig(filename=sys.argv[1])
+logger, ended = logging.getLogger("jobstate"), threading.Event()
+
+def keep_logging():
+    while not ended.is_set():
+        logger.warning("Job %s was rescued.", 1)
+
+threading.Thread(target=keep_logging).start()
+for _ in range(300):
+    if (pid := os.fork()) == 0:
+        signal.alarm(60)
+        logger.warning("Job %s is processing.", 2)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+ended.set()
+"""
+
+
+def test_a_child_that_is_forked_while_a_thread_logs_can_log(tmp_path: Path) -> None:
+    """As when a process is replaced that has died, while its job is rescued."""
+    environment = {name: it for name, it in os.environ.items() if not name.startswith("COVERAGE")}
+    command = [sys.executable, "-c", LOGGING, str(tmp_path / "log")]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=PATIENCE)

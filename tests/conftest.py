@@ -21,6 +21,7 @@ from jobstate.embedded import Postgres, Redis
 from jobstate.store.migrations import apply
 from tests import browser, distribution, rabbitmq
 from tests.faults import clocks, pgbouncer
+from tests.forks import let_children_run
 from tests.worker.nursery import end_nursery
 
 PROGRAMS = {
@@ -42,6 +43,7 @@ def pytest_configure() -> None:
     """Have what the tests start heed Ctrl-C, though the tests were started in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    let_children_run()
 
 
 @pytest.hookimpl(trylast=True)

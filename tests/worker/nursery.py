@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from tests.forks import let_children_run
+
 ROOT = Path(__file__).parents[2]
 
 IMPORTED = (
@@ -182,6 +184,7 @@ def main() -> Any:
     """Tend the nursery; in a worker, run Celery."""
     for name in IMPORTED:
         importlib.import_module(name)
+    let_children_run()
     gc.freeze()
     if tend(Connection(int(sys.argv[1]))):
         return importlib.import_module("celery.__main__").main()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-LIBRARY = Path(f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketimeMT.so.1")
+# Not the one for programs with threads: it has a lock, which a pool process may inherit locked.
+LIBRARY = Path(f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketime.so.1")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def linked(open_site: OpenSite) -> Iterator[tuple[Site, Proxy]]:
     with (
         open_site() as behind,
         Proxy(behind.conf["broker_url"]) as link,
-        Site(behind.conf["database_url"], link.url, jobstate_publish_timeout=0.2) as site,
+        Site(behind.conf["database_url"], link.url, jobstate_publish_timeout=3) as site,
     ):
         site.enqueue("returns", 0)
         yield site, link

@@ -47,7 +47,7 @@ def test_what_is_not_confirmed_is_not_published(
     with (
         Proxy(amqp_url) as link,
         Site(
-            jobs_url, link.url, gates_url=redis_url, jobstate_publish_timeout=0.5, **CONFIRMS
+            jobs_url, link.url, gates_url=redis_url, jobstate_publish_timeout=3, **CONFIRMS
         ) as site,
     ):
         sent = site.enqueue("returns", 0)

@@ -18,7 +18,7 @@ def linked(open_site: OpenSite) -> Iterator[Downable]:
     with (
         open_site() as behind,
         Proxy(behind.conf["broker_url"]) as link,
-        Site(behind.conf["database_url"], link.url, jobstate_publish_timeout=0.2) as site,
+        Site(behind.conf["database_url"], link.url, jobstate_publish_timeout=3) as site,
     ):
         site.enqueue("returns", 0)
         yield site, link, lambda: [message["id"] for message in behind.waiting()]
@@ -31,10 +31,10 @@ def test_enqueueing_goes_on_and_leaves_a_broker_alone_that_has_failed(
     site, link, arrived = linked
     opened = link.accepted
     link.go_down(how)
-    jobs = [site.enqueue("returns", number) for number in range(20)]
+    jobs = [site.enqueue("returns", number) for number in range(5)]
     # Nobody is asked twice who does not answer; what was reset is opened again, once.
     assert link.accepted - opened <= (0 if how is Link.BLACK_HOLE else 3)
-    assert [site.read(job).publishes for job in jobs] == [0] * 20
+    assert [site.read(job).publishes for job in jobs] == [0] * 5
     link.heal()
     eventually(lambda: site.jobs.publish(jobs[0]) or site.read(jobs[0]).publishes, "the closing")
     assert str(jobs[0].id) in arrived()
@@ -64,7 +64,7 @@ def test_a_broker_that_was_never_there_is_a_broker_that_is_down(
     monkeypatch.setattr(circuit, "FIRST", 0.01)
     with open_site() as behind, Proxy(behind.conf["broker_url"]) as link:
         link.go_down(how)
-        with Site(behind.conf["database_url"], link.url, jobstate_publish_timeout=0.2) as site:
+        with Site(behind.conf["database_url"], link.url, jobstate_publish_timeout=3) as site:
             job = site.enqueue("returns", 1)
             assert site.read(job).publishes == 0
             link.heal()

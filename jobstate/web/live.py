@@ -145,8 +145,13 @@ class ThreadWatcher:
                 if text:
                     yield text
         finally:
-            # Without the lock: the collector may end this in a thread that holds it.
+            # Without waiting for the lock: the collector may end this in a thread that holds it.
             self._gone.put(viewer)
+            if self._lock.acquire(blocking=False):
+                try:
+                    self._forget_gone()
+                finally:
+                    self._lock.release()
 
     def _forget_gone(self) -> None:
         with suppress(Empty):

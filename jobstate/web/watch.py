@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
+from weakref import finalize
 
 from jobstate.counters import VIEWERS_CAME, VIEWERS_LEFT
 from jobstate.records import Job
@@ -78,6 +79,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._viewers: dict[Viewer, UUID | str] = {}
+        # Those of an event loop that was closed never leave.
+        finalize(self, _count_leaving, self._viewers)
         self._entries: dict[UUID, _Entry] = {}
         self._owners: dict[str, set[Viewer]] = {}
         self._since: datetime | None = None
@@ -185,3 +188,8 @@ class Watch:
 def _is_news(job: Job, known: Job) -> bool:
     """Tell whether a job was read later than it is known; whatever the clock, it lands once."""
     return job.updated_at > known.updated_at or (job.is_terminal and not known.is_terminal)
+
+
+def _count_leaving(viewers: dict[Viewer, UUID | str]) -> None:
+    for _ in viewers:
+        VIEWERS_LEFT.add()

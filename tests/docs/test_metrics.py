@@ -47,6 +47,6 @@ def test_the_example_adds_a_process_to_the_registry_it_has(
     monkeypatch.setattr(prometheus_client, "REGISTRY", registry)
     _, code = EXAMPLES
     exec(code, {})  # noqa: S102
-    assert b"jobstate_process_viewers 0.0" in generate_latest(registry)
+    assert b"\njobstate_process_viewers " in generate_latest(registry)
     with pytest.raises(ValueError, match="jobstate_process_viewers"):
         registry.register(ProcessMetrics())

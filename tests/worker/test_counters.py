@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.test import Client
 
 from jobstate import InvalidValueError
+from jobstate.celery.runtime import is_a_broker_down
 from jobstate.counters import Tally
 from jobstate.metrics import wsgi_app
 from tests.proxy import Link, Proxy
@@ -60,6 +61,8 @@ def watched(site: Site) -> Happened:
 
 def test_messages_are_counted_by_what_became_of_them(linked: tuple[Site, Proxy]) -> None:
     site, link = linked
+    # Another test of this process may have left a broker of its own for down.
+    gauge = {} if is_a_broker_down() else {("broker_down",): 1}
     happened = watched(site)
     for number in range(3):
         site.enqueue("returns", number)
@@ -73,7 +76,7 @@ def test_messages_are_counted_by_what_became_of_them(linked: tuple[Site, Proxy])
         ("publications", "refused"): 1,
         ("publications", "failed"): 1,
         ("publications", "not_tried"): 1,
-        ("broker_down",): 1,
+        **gauge,
     }
     link.heal()
     eventually(lambda: site.jobs.publish(jobs[0]) or site.read(jobs[0]).publishes, "the closing")

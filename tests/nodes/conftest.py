@@ -24,6 +24,7 @@ import jobstate
 from jobstate import JobState
 from jobstate.embedded import Redis
 from jobstate.embedded.ports import free_port
+from tests.djangos import set_up
 from tests.nodes.local import LocalRedis, LocalWorker
 from tests.worker.apps import make_app
 from tests.worker.process import WorkerProcess
@@ -36,6 +37,12 @@ class RedisProcess(RedisContainer):
     def port(self) -> int:
         """The port on this host."""
         return int(self._container.server.port)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _django_can_be_looked_at() -> None:
+    """When a node ends, pytest-celery looks at all there is in memory: Django's settings, too."""
+    set_up()
 
 
 @cache

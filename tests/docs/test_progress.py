@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -37,7 +37,11 @@ def export_of(page: str, shop: dict[str, Any]) -> Job:
     block = re.search(r"^```python\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
     assert block
     exec(block[1], shop)  # noqa: S102 - our own documentation
-    job = shop["export"].enqueue(2026, user_id=uuid4())
+    return landed(shop, shop["export"].enqueue(2026, user_id=uuid4()))
+
+
+def landed(shop: dict[str, Any], job: Job) -> Job:
+    """Do the app's work; return a job as it landed."""
     with taking_jobs(shop["app"]):
         while work(shop["app"], []):
             pass
@@ -50,6 +54,25 @@ def test_the_loop_of_the_page_reports_what_it_has_written(shop: dict[str, Any]) 
     job = export_of("progress.md", shop | {"orders": lambda _: [1, 2, 3], "write": written.append})
     assert written == [1, 2, 3]
     assert (job.status, job.progress, job.progress_message) == ("completed", 100, "Writing orders")
+
+
+def test_the_bars_of_the_page_report(shop: dict[str, Any]) -> None:
+    source = (HOW_TO / "progress.md").read_text("utf-8")
+    _, bars = re.findall(r"^```python\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
+    read: list[int] = []
+
+    def snapshot_download(repo: str, tqdm_class: Callable[..., Iterable[str]]) -> None:
+        assert list(tqdm_class([repo], desc="Fetching")) == ["shop"]
+
+    names = {"pages": [1, 2], "read": read.append, "repo": "shop"}
+
+    @shop["app"].task(base=jobstate.JobTask, bind=True, name=f"{shop['__name__']}.reads")
+    def reads(self: jobstate.JobTask) -> None:
+        exec(bars, {**names, "self": self, "snapshot_download": snapshot_download})  # noqa: S102
+
+    job = landed(shop, reads.enqueue(user_id=uuid4()))
+    assert read == [1, 2]
+    assert (job.status, job.progress, job.progress_message) == ("completed", 100, "Fetching")
 
 
 def test_a_log_is_kept_with_its_job(shop: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:

@@ -20,13 +20,12 @@ from jobstate import AsyncJobService, Job, JobService, JobStatus, Settings
 from jobstate.embedded import Postgres, Redis
 from jobstate.store.migrations import apply
 from tests import browser, distribution, rabbitmq
-from tests.faults import clocks, pgbouncer
+from tests.faults import pgbouncer
 from tests.forks import let_children_run
 from tests.worker.nursery import end_nursery
 
 PROGRAMS = {
     "example/test_browser.py": browser.PROGRAM,
-    "faults/test_clocks.py": clocks.LIBRARY,
     "faults/test_pgbouncer.py": pgbouncer.PROGRAM,
     "flower/test_page.py": browser.PROGRAM,
 }

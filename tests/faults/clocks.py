@@ -1,21 +1,20 @@
-"""A wrong clock for a process that is started: Debian's libfaketime, loaded before its program."""
+"""A worker's wrong clock.
 
-import platform
+It is Python's alone that is wrong. Debian's libfaketime, which has every program's be wrong, also
+has `time.sleep` fail, and now and then crashes a process with threads.
+"""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-# Not the one for programs with threads: it has a lock, which a pool process may inherit locked.
-LIBRARY = Path(f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketime.so.1")
+from tests.worker.process import CLOCK_OFF_BY
 
 
 @contextmanager
 def clock_off_by(seconds: int) -> Iterator[None]:
-    """Start processes whose clock is wrong; how they measure time is right."""
+    """Start workers whose clock is wrong; how they measure time is right."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LD_PRELOAD", str(LIBRARY))
-        patch.setenv("FAKETIME", f"{seconds:+d}s")
-        patch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        patch.setenv(CLOCK_OFF_BY, str(seconds))
         yield

@@ -17,6 +17,9 @@ from tests.worker.nursery import ROOT, Nursling, nursery
 PATIENCE = 90
 """How long a worker may take to start, to stop, or to do anything, in seconds."""
 
+CLOCK_OFF_BY = "TEST_CLOCK_OFF_BY"
+"""The variable by which a worker hears that its clock is wrong, and by how many seconds."""
+
 
 def eventually(
     condition: Callable[[], object], what: str = "it", instead: Callable[[], object] = str
@@ -59,8 +62,8 @@ class WorkerProcess:
         self._command += ["--loglevel=INFO", "--without-gossip", "--without-mingle"]
         self._command += ["-P", pool, "-c", "2", "-n", f"{pool}-{id(self):x}@%h", *arguments]
         self._environment = {**os.environ, "TEST_WORKER": json.dumps(conf)}
-        # Gevent patches what is not imported yet, and a wrong clock is there from the beginning.
-        self._forks = pool != "gevent" and "LD_PRELOAD" not in os.environ
+        # Gevent patches what is not imported yet.
+        self._forks = pool != "gevent"
         self._process: subprocess.Popen[bytes] | Nursling | None = None
 
     def __enter__(self) -> Self:

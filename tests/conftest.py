@@ -25,6 +25,7 @@ from tests.forks import let_children_run
 from tests.worker.nursery import end_nursery
 
 PROGRAMS = {
+    "docs/test_browser.py": browser.PROGRAM,
     "example/test_browser.py": browser.PROGRAM,
     "faults/test_pgbouncer.py": pgbouncer.PROGRAM,
     "flower/test_page.py": browser.PROGRAM,

@@ -9,6 +9,9 @@ from celery import Celery
 
 import jobstate
 from tests.djangos import django_connection
+from tests.examples import examples
+
+__all__ = ["examples"]
 
 SYSTEM_USER = uuid4()
 

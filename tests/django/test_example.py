@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from jobstate import JobService
+from tests.examples import Example
 from tests.worker.process import eventually
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "django"
@@ -61,14 +61,6 @@ def service(database_url: str) -> Iterator[JobService]:
     service.close()
 
 
-def test_the_page_shows_what_the_example_does() -> None:
-    page = (EXAMPLE.parents[1] / "docs/how-to/django-tasks.md").read_text("utf-8")
-    code = "".join(path.read_text("utf-8") for path in EXAMPLE.rglob("*.py"))
-    shown = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(shown) == 2
-    assert all(block in code for block in shown)
-
-
 def run(environment: dict[str, str], *words: str) -> str:
     """Run Python in the example, and return what it prints."""
     command = [sys.executable, *words]
@@ -77,9 +69,17 @@ def run(environment: dict[str, str], *words: str) -> str:
     ).stdout
 
 
+def flush_left(code: str) -> str:
+    return "".join(line.lstrip(" ") for line in code.splitlines(keepends=True))
+
+
+@pytest.mark.examples("docs/how-to/django-tasks.md")
 def test_an_order_and_its_job_are_made_together_and_the_job_runs(
-    environment: dict[str, str], service: JobService
+    examples: list[Example], environment: dict[str, str], service: JobService
 ) -> None:
+    code = "".join(flush_left(path.read_text("utf-8")) for path in EXAMPLE.rglob("*.py"))
+    # The page shows pieces of what runs here.
+    assert all(flush_left(example.take()) in code for example in examples)
     assert "Schema" not in run(environment, "manage.py", "migrate", "--verbosity", "0")
     assert "is up to date" in run(environment, "manage.py", "jobstate_migrate")
     seen: dict[str, Any] = json.loads(run(environment, "-c", REQUESTS, "3", "5000"))

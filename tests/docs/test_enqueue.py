@@ -1,8 +1,6 @@
 """The examples of docs/how-to/enqueue.md do what the page says."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -17,11 +15,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 import jobstate
 from jobstate import Job
+from tests.examples import Example
 from tests.worker.process import eventually
-
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "enqueue.md"
-
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 NAME = "shop.tasks.export_orders"
 
@@ -73,12 +68,18 @@ def page(jobs_url: str, broker_url: str, engine: Engine) -> Iterator[dict[str, A
     app.close()
 
 
-def run(page: dict[str, Any], words: str) -> Job | None:
-    """Run the only example with these words, and return the job that it enqueues."""
-    (code,) = (example for example in EXAMPLES if words in example)
+def run(example: Example, page: dict[str, Any]) -> Job:
+    """Run an example, and return the job that it enqueues."""
     page.pop("job", None)
-    exec(code, page)  # noqa: S102 - our own documentation
-    return page.get("job")
+    example.run(page)
+    job: Job = page["job"]
+    return job
+
+
+def check(job: Job, page: dict[str, Any], queue: str = "celery") -> None:
+    read = page["jobs"].service.get_job(job.id, page["user"].id)
+    assert (read.status, read.job_type, read.queue) == ("queued", "export", queue)
+    assert list(read.parameters.values()) in ([2026], [[2026]])
 
 
 def waiting(broker_url: str, queue: str = "celery") -> int:
@@ -88,43 +89,75 @@ def waiting(broker_url: str, queue: str = "celery") -> int:
 
 
 @pytest.mark.parametrize(
-    ("words", "queue"),
+    "queue",
     [
-        ("export_orders.enqueue(2026, user_id=user.id)\n", "celery"),
-        ("countdown=60", "slow"),
-        ('jobs.enqueue("shop.tasks', "celery"),
-        ("connection=session)\n    session.commit()", "celery"),
-        ("psycopg.connect(url)", "celery"),
-        ("idempotency_key=request_id", "celery"),
+        pytest.param(
+            "celery",
+            marks=pytest.mark.examples(
+                "docs/how-to/enqueue.md", ".enqueue(2026, user_id=user.id)\n"
+            ),
+            id="a plain call",
+        ),
+        pytest.param(
+            "slow",
+            marks=pytest.mark.examples("docs/how-to/enqueue.md", "countdown=60"),
+            id="options",
+        ),
+        pytest.param(
+            "celery",
+            marks=pytest.mark.examples("docs/how-to/enqueue.md", 'jobs.enqueue("shop.tasks'),
+            id="by name",
+        ),
+        pytest.param(
+            "celery",
+            marks=pytest.mark.examples("docs/how-to/enqueue.md", "with Session(engine)"),
+            id="a session",
+        ),
+        pytest.param(
+            "celery",
+            marks=pytest.mark.examples("docs/how-to/enqueue.md", "psycopg.connect(url)"),
+            id="psycopg",
+        ),
     ],
 )
 def test_each_example_enqueues_one_job_and_publishes_it(
-    page: dict[str, Any], broker_url: str, words: str, queue: str
+    examples: list[Example], page: dict[str, Any], broker_url: str, queue: str
 ) -> None:
-    job = run(page, words)
-    assert job is not None
-    read = page["jobs"].service.get_job(job.id, page["user"].id)
-    assert (read.status, read.job_type, read.queue) == ("queued", "export", queue)
-    assert list(read.parameters.values()) in ([2026], [[2026]])
+    (example,) = examples
+    check(run(example, page), page, queue)
     assert waiting(broker_url, queue) == 1
-    assert (run(page, words).id == job.id) is ("idempotency_key" in words)  # type: ignore[union-attr]
 
 
-def test_the_example_of_a_batch_enqueues_each_call_once(
-    page: dict[str, Any], broker_url: str
+@pytest.mark.examples("docs/how-to/enqueue.md", "idempotency_key=request_id")
+def test_the_example_of_a_key_enqueues_one_job_however_often_it_runs(
+    examples: list[Example], page: dict[str, Any], broker_url: str
 ) -> None:
-    run(page, "enqueue_many")
+    (example,) = examples
+    job = run(example, page)
+    check(job, page)
+    assert run(example, page).id == job.id
+    assert waiting(broker_url) == 1
+
+
+@pytest.mark.examples("docs/how-to/enqueue.md", "enqueue_many")
+def test_the_example_of_a_batch_enqueues_each_call_once(
+    examples: list[Example], page: dict[str, Any], broker_url: str
+) -> None:
+    (example,) = examples
+    example.run(page)
     first = page["created"]
     assert [job.parameters["year"] for job in first] == list(range(2000, 2027))
-    run(page, "enqueue_many")
+    example.run(page)
     assert [job.id for job in page["created"]] == [job.id for job in first]
     assert waiting(broker_url, "slow") == 27
 
 
+@pytest.mark.examples("docs/how-to/enqueue.md", "async def order")
 async def test_the_example_for_asyncio_publishes_after_the_commit(
-    page: dict[str, Any], broker_url: str, jobs_url: str
+    examples: list[Example], page: dict[str, Any], broker_url: str, jobs_url: str
 ) -> None:
-    run(page, "async def order")
+    (example,) = examples
+    example.run(page)
     engine = create_async_engine(jobs_url)
     async with AsyncSession(engine) as session:
         job = await page["order"](session)
@@ -132,3 +165,15 @@ async def test_the_example_for_asyncio_publishes_after_the_commit(
     await page["jobs"].aio.close()
     eventually(lambda: waiting(broker_url) == 1, "the publication")
     assert page["jobs"].service.get_job_internal(job.id).status == "queued"
+
+
+@pytest.mark.examples("docs/how-to/enqueue.md", "confirm_publish")
+def test_the_example_of_confirms_reaches_the_connections_that_publish(
+    examples: list[Example],
+) -> None:
+    """What a confirm is good for is shown with a RabbitMQ in tests/worker/test_confirms.py."""
+    app = Celery("shop", broker="amqp://127.0.0.1:1//", set_as_current=False)
+    (example,) = examples
+    example.run({"app": app})
+    assert app.connection_for_write().transport_options == {"confirm_publish": True}
+    app.close()

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from jobstate.celery.flower import COLUMNS
+from tests.examples import Example
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "flower.md"
 
@@ -28,15 +31,17 @@ def configured(path: Path, code: str) -> list[str]:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
-def test_the_one_line_adds_the_columns(tmp_path: Path) -> None:
-    one_line, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    _, columns = configured(tmp_path / "flowerconfig.py", one_line)
+@pytest.mark.examples("docs/how-to/flower.md", "# flowerconfig.py")
+def test_the_one_line_adds_the_columns(examples: list[Example], tmp_path: Path) -> None:
+    (one_line,) = examples
+    _, columns = configured(tmp_path / "flowerconfig.py", one_line.take())
     assert {"owner", "job_status", "progress", "attempt"} <= set(columns.split())
 
 
-def test_settings_below_it_win(tmp_path: Path) -> None:
-    _, code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    numbers, columns = configured(tmp_path / "flowerconfig.py", code)
+@pytest.mark.examples("docs/how-to/flower.md", "tasks_columns")
+def test_settings_below_it_win(examples: list[Example], tmp_path: Path) -> None:
+    (settings,) = examples
+    numbers, columns = configured(tmp_path / "flowerconfig.py", settings.take())
     assert numbers == "50000 10"
     assert columns == "uuid job_type owner job_status progress progress_message runtime"
 

@@ -1,8 +1,7 @@
 """The example of docs/how-to/items.md does what the page says."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,9 +12,8 @@ import jobstate
 from jobstate import Job, JobService, JobTask, reporting
 from jobstate.items import Outcome
 from jobstate.states import ItemStatus
+from tests.examples import Example
 from tests.factories import hold_of, released, take
-
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "items.md"
 
 USER = uuid4()
 
@@ -29,6 +27,10 @@ def app(jobs_url: str) -> Iterator[Celery]:
     app.close()
 
 
+def a_name() -> str:
+    return f"shop_{uuid4().hex}"
+
+
 @pytest.fixture
 def sent() -> list[int]:
     """The invoices that were sent."""
@@ -36,8 +38,8 @@ def sent() -> list[int]:
 
 
 @pytest.fixture
-def send_invoices(app: Celery, sent: list[int]) -> JobTask:
-    """The task of the example; invoice 3 cannot be sent the first time."""
+def send_invoices(examples: list[Example], app: Celery, sent: list[int]) -> JobTask:
+    """The task of the first example; invoice 3 cannot be sent the first time."""
 
     def send(invoice_id: int) -> None:
         if invoice_id == 3 and 3 not in tried:
@@ -47,21 +49,21 @@ def send_invoices(app: Celery, sent: list[int]) -> JobTask:
 
     tried: list[int] = []
     jobstate.install(app)
-    (code,) = re.findall(r"```python\n(@app\.task\([^`]*job_resume=True[^`]*)```", PAGE.read_text())
     # Celery shares tasks between apps: each test has one of another name.
     names: dict[str, Any] = {"jobstate": jobstate, "app": app, "send": send}
-    names["__name__"] = f"shop_{uuid4().hex}"
-    exec(code, names)  # noqa: S102 - the example itself
+    names["__name__"] = a_name()
+    examples[0].run(names)
     task: JobTask = names["send_invoices"]
     return task
 
 
 def run(task: JobTask, job: Job) -> Job:
     """Run the next attempt of a job here and now."""
-    task.apply(([1, 2, 3, 4],), task_id=str(job.id))
+    task.apply(tuple(job.parameters.values()), task_id=str(job.id))
     return jobstate.install(task.app).service.get_job_internal(job.id)
 
 
+@pytest.mark.examples("docs/how-to/items.md", "job_resume=True")
 def test_a_further_attempt_sends_only_what_was_not_sent(
     send_invoices: JobTask, sent: list[int], service: JobService
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_further_attempt_sends_only_what_was_not_sent(
     assert (landed.items_succeeded, landed.items_failed) == (3, 1)
 
 
+@pytest.mark.examples("docs/how-to/items.md", "job_resume=True")
 def test_a_retry_of_the_failed_items_sends_those_alone(
     send_invoices: JobTask, sent: list[int], service: JobService
 ) -> None:
@@ -84,3 +87,60 @@ def test_a_retry_of_the_failed_items_sends_those_alone(
     again = run(send_invoices, service.retry(job.id, UUID(str(USER)), "failed"))
     assert sent == [1, 2, 4, 3]
     assert (again.status, again.items_succeeded, again.retry_of) == ("completed", 1, job.id)
+
+
+@pytest.mark.examples("docs/how-to/items.md", "an exception is recorded", "jobs.service.retry")
+def test_an_item_that_fails_keeps_nobody_waiting_and_two_clicks_are_one_retry(
+    examples: list[Example], send_invoices: JobTask, sent: list[int]
+) -> None:
+    job = run(send_invoices, send_invoices.enqueue([1, 2, 3, 4], user_id=USER))
+    assert (job.status, job.items_succeeded, job.items_failed) == ("partial", 3, 1)
+    names = {
+        "job": job,
+        "jobs": jobstate.install(send_invoices.app),
+        "user": SimpleNamespace(id=USER),
+    }
+    examples[1].run(names)
+    # The second call has found the job of the first.
+    landed = run(send_invoices, names["again"])
+    assert (landed.status, landed.retry_of) == ("completed", job.id)
+    assert sent == [1, 2, 4, 1, 2, 3, 4]
+
+
+@pytest.mark.examples("docs/how-to/items.md", "record_items")
+def test_what_is_done_in_bulk_is_recorded_in_bulk(examples: list[Example], app: Celery) -> None:
+    jobstate.install(app)
+    (example,) = examples
+    refused = SimpleNamespace(id=3, error="No address")
+    result = SimpleNamespace(ids=[1, 2], refused=[refused])
+    warehouse = SimpleNamespace(insert_all=lambda _: result)
+
+    @app.task(base=JobTask, bind=True, name=a_name())  # type: ignore[untyped-decorator]
+    def insert(self: JobTask, rows: list[int]) -> None:
+        example.run({"self": self, "warehouse": warehouse, "rows": rows})
+
+    job = run(insert, insert.enqueue([1, 2, 3], user_id=USER))
+    assert (job.status, job.items_succeeded, job.items_failed) == ("partial", 2, 1)
+    (item,) = jobstate.install(app).service.get_job_items(job.id, USER, status="failed")
+    assert (item.key, item.error_message) == ("3", "No address")
+
+
+@pytest.mark.examples("docs/how-to/items.md", "only_items")
+def test_a_body_may_ask_its_database_for_the_wanted_items_alone(
+    examples: list[Example], app: Celery
+) -> None:
+    service = jobstate.install(app).service
+    (example,) = examples
+    asked: list[list[int]] = []
+
+    @app.task(base=JobTask, bind=True, name=a_name())  # type: ignore[untyped-decorator]
+    def send(self: JobTask, ids: list[int]) -> None:
+        names: dict[str, Any] = {"self": self, "all_rows": lambda: ids}
+        names["rows_with_ids"] = lambda wanted: [id_ for id_ in ids if str(id_) in wanted]
+        example.run(names)
+        asked.append(names["rows"])
+        self.job.record_items([1, 2], failed={3: "No address"})
+
+    job = run(send, send.enqueue([1, 2, 3], user_id=USER))
+    run(send, service.retry(job.id, USER, "failed"))
+    assert asked == [[1, 2, 3], [3]]

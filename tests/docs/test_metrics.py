@@ -1,7 +1,5 @@
 """The apps of docs/operations/metrics.md answer where they are mounted."""
 
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import prometheus_client
@@ -15,22 +13,20 @@ from werkzeug.test import Client
 
 from jobstate import JobService
 from jobstate.metrics import ProcessMetrics
-
-PAGE = Path(__file__).parents[2] / "docs" / "operations" / "metrics.md"
-
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+from tests.examples import Example
 
 
 @pytest.fixture
-def apps(service: JobService) -> tuple[FastAPI, Flask]:
+def apps(examples: list[Example], service: JobService) -> tuple[FastAPI, Flask]:
     """A FastAPI and a Flask app, after the example."""
-    code, _ = EXAMPLES
+    (mount,) = examples
     app, flask_app = FastAPI(), Flask("shop")
     names = {"app": app, "flask_app": flask_app, "jobs": SimpleNamespace(service=service)}
-    exec(code, {**names, "DispatcherMiddleware": DispatcherMiddleware})  # noqa: S102
+    mount.run({**names, "DispatcherMiddleware": DispatcherMiddleware})
     return app, flask_app
 
 
+@pytest.mark.examples("docs/operations/metrics.md", "asgi_app")
 def test_the_example_mounts_the_metrics(apps: tuple[FastAPI, Flask]) -> None:
     app, flask_app = apps
     with TestClient(app) as client:
@@ -40,13 +36,15 @@ def test_the_example_mounts_the_metrics(apps: tuple[FastAPI, Flask]) -> None:
     assert "jobstate_up 1.0" in Client(flask_app.wsgi_app).get("/metrics").text
 
 
+@pytest.mark.examples("docs/operations/metrics.md", "REGISTRY.register")
 def test_the_example_adds_a_process_to_the_registry_it_has(
+    examples: list[Example],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry = CollectorRegistry()
     monkeypatch.setattr(prometheus_client, "REGISTRY", registry)
-    _, code = EXAMPLES
-    exec(code, {})  # noqa: S102
+    (register,) = examples
+    register.run({})
     assert b"\njobstate_process_viewers " in generate_latest(registry)
     with pytest.raises(ValueError, match="jobstate_process_viewers"):
         registry.register(ProcessMetrics())

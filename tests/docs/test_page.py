@@ -1,9 +1,7 @@
 """The examples of docs/how-to/page.md show the jobs of whoever asks."""
 
-import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -15,9 +13,9 @@ from fastapi import FastAPI
 
 from jobstate import Job, JobService
 from tests.djangos import set_up
+from tests.examples import Example
 from tests.web.servers import asgi_server
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "page.md"
 DATABASE = "postgresql+psycopg://localhost/shop"
 USER = "X-User"
 
@@ -29,25 +27,21 @@ def job(service: JobService, user_id: object) -> Job:
 
 
 @pytest.fixture
-def examples(jobs_url: str) -> list[str]:
-    """The page's Python, with this test's database for the one it names."""
-    text = PAGE.read_text(encoding="utf-8").replace(DATABASE, jobs_url)
-    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture
-def names(examples: list[str]) -> Iterator[dict[str, Any]]:
-    """What the first example defines; the others go on from there."""
+def names(examples: list[Example], jobs_url: str) -> Iterator[dict[str, Any]]:
+    """What the first example of the page defines; the others go on from there."""
     names: dict[str, Any] = {"__name__": "shop"}
-    exec(examples[0], names)  # noqa: S102 - our own documentation
+    first, *_ = examples
+    first.replace(DATABASE, jobs_url)
+    first.run(names)
     yield names
     names["jobs"].service.close()
 
 
+@pytest.mark.examples("docs/how-to/page.md", "import FastAPI", "look = Look(")
 def test_fastapi_shows_the_page_and_a_look_changes_it(
-    examples: list[str], names: dict[str, Any], job: Job
+    examples: list[Example], names: dict[str, Any], job: Job
 ) -> None:
-    exec(examples[4], names)  # noqa: S102 - as above
+    examples[1].run(names)
     app: FastAPI = names["app"]
     app.include_router(names["router"], prefix="/exports")
     user = {USER: str(job.user_id)}
@@ -59,20 +53,24 @@ def test_fastapi_shows_the_page_and_a_look_changes_it(
     assert 'href="/static/jobs.css"' in page
 
 
-def test_flask_shows_the_page(examples: list[str], names: dict[str, Any], job: Job) -> None:
-    exec(examples[1], names)  # noqa: S102 - as above
+@pytest.mark.examples("docs/how-to/page.md", "import FastAPI", "import Flask")
+def test_flask_shows_the_page(examples: list[Example], names: dict[str, Any], job: Job) -> None:
+    examples[1].run(names)
     client = names["app"].test_client()
     assert "Orders</a>" in client.get("/my/jobs/", headers={USER: str(job.user_id)}).text
 
 
-def test_django_shows_the_page(examples: list[str], names: dict[str, Any], job: Job) -> None:
+@pytest.mark.examples(
+    "docs/how-to/page.md", "import FastAPI", "JOBSTATE_GET_USER_ID", "urlpatterns"
+)
+def test_django_shows_the_page(examples: list[Example], names: dict[str, Any], job: Job) -> None:
     def user_of(request: HttpRequest) -> str | None:
         return request.headers.get(USER)
 
     set_up()
     urls: Any = ModuleType("shop.urls")
     settings: dict[str, Any] = {"ROOT_URLCONF": urls, "ALLOWED_HOSTS": ["*"]}
-    exec(examples[2], settings)  # noqa: S102 - as above
+    examples[1].run(settings)
     del settings["__builtins__"]
     with pytest.MonkeyPatch.context() as patch, override_settings(**settings):
         # It reads the settings when it is imported: another test may have done so.
@@ -80,6 +78,6 @@ def test_django_shows_the_page(examples: list[str], names: dict[str, Any], job: 
         patch.setitem(sys.modules, "shop", ModuleType("shop"))
         shop_jobs = SimpleNamespace(jobs=names["jobs"], user_of=user_of)
         patch.setitem(sys.modules, "shop.jobs", shop_jobs)
-        exec(examples[3], urls.__dict__)  # noqa: S102 - as above
+        examples[2].run(vars(urls))
         page = Client().get("/my/jobs/", headers={USER: str(job.user_id)})
     assert "Orders</a>" in page.text

@@ -1,9 +1,7 @@
 """The examples of docs/how-to/progress.md, logs.md and existing-jobs.md do what the pages say."""
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +11,7 @@ from celery import Celery
 import jobstate
 from jobstate import Job, JobService
 from jobstate.celery.trial import empty_broker, taking_jobs, work
-
-HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+from tests.examples import Example
 
 
 @pytest.fixture
@@ -31,12 +28,10 @@ def shop(jobs_url: str) -> Iterator[dict[str, Any]]:
     empty_broker()
 
 
-def export_of(page: str, shop: dict[str, Any]) -> Job:
-    """Run the task of a page's first example; return its job as it landed."""
-    source = (HOW_TO / page).read_text("utf-8")
-    block = re.search(r"^```python\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
-    assert block
-    exec(block[1], shop)  # noqa: S102 - our own documentation
+def export_of(examples: list[Example], shop: dict[str, Any]) -> Job:
+    """Run the task of the example; return its job as it landed."""
+    (example,) = examples
+    example.run(shop)
     return landed(shop, shop["export"].enqueue(2026, user_id=uuid4()))
 
 
@@ -49,16 +44,19 @@ def landed(shop: dict[str, Any], job: Job) -> Job:
     return service.get_job(job.id, job.user_id)
 
 
-def test_the_loop_of_the_page_reports_what_it_has_written(shop: dict[str, Any]) -> None:
+@pytest.mark.examples("docs/how-to/progress.md", "self.job.track")
+def test_the_loop_of_the_page_reports_what_it_has_written(
+    examples: list[Example], shop: dict[str, Any]
+) -> None:
     written: list[int] = []
-    job = export_of("progress.md", shop | {"orders": lambda _: [1, 2, 3], "write": written.append})
+    job = export_of(examples, shop | {"orders": lambda _: [1, 2, 3], "write": written.append})
     assert written == [1, 2, 3]
     assert (job.status, job.progress, job.progress_message) == ("completed", 100, "Writing orders")
 
 
-def test_the_bars_of_the_page_report(shop: dict[str, Any]) -> None:
-    source = (HOW_TO / "progress.md").read_text("utf-8")
-    _, bars = re.findall(r"^```python\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
+@pytest.mark.examples("docs/how-to/progress.md", "self.job.tqdm")
+def test_the_bars_of_the_page_report(examples: list[Example], shop: dict[str, Any]) -> None:
+    (bars,) = examples
     read: list[int] = []
 
     def snapshot_download(repo: str, tqdm_class: Callable[..., Iterable[str]]) -> None:
@@ -68,21 +66,27 @@ def test_the_bars_of_the_page_report(shop: dict[str, Any]) -> None:
 
     @shop["app"].task(base=jobstate.JobTask, bind=True, name=f"{shop['__name__']}.reads")
     def reads(self: jobstate.JobTask) -> None:
-        exec(bars, {**names, "self": self, "snapshot_download": snapshot_download})  # noqa: S102
+        bars.run({**names, "self": self, "snapshot_download": snapshot_download})
 
     job = landed(shop, reads.enqueue(user_id=uuid4()))
     assert read == [1, 2]
     assert (job.status, job.progress, job.progress_message) == ("completed", 100, "Fetching")
 
 
-def test_a_log_is_kept_with_its_job(shop: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.examples("docs/how-to/logs.md")
+def test_a_log_is_kept_with_its_job(
+    examples: list[Example], shop: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
-        job = export_of("logs.md", shop | {"logger": logging.getLogger("shop")})
+        job = export_of(examples, shop | {"logger": logging.getLogger("shop")})
     logs = shop["jobs"].service.get_job_logs(job.id, job.user_id)
     assert "Exporting 2026" in [log.message for log in logs]
 
 
-def test_a_task_that_kept_a_table_of_its_own_needs_no_table(shop: dict[str, Any]) -> None:
+@pytest.mark.examples("docs/how-to/existing-jobs.md", "@app.task")
+def test_a_task_that_kept_a_table_of_its_own_needs_no_table(
+    examples: list[Example], shop: dict[str, Any]
+) -> None:
     names = shop | {"rows_of": lambda year: [year], "write": lambda _: None}
-    job = export_of("existing-jobs.md", names)
+    job = export_of(examples, names)
     assert (job.job_type, job.status, job.result) == ("export", "completed", {"rows": 1})

@@ -1,9 +1,7 @@
 """The README and the quickstart, followed literally."""
 
-import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,8 +17,7 @@ import jobstate
 from jobstate import JobService
 from jobstate.celery.trial import empty_broker, taking_jobs, work
 from jobstate.cli import jobstate as command
-
-ROOT = Path(__file__).parents[2]
+from tests.examples import Example, blocks
 
 
 class Base(DeclarativeBase):
@@ -53,11 +50,11 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def python(page: str, database_url: str) -> list[str]:
-    """Return the Python of a page, with a broker in memory and the test's database."""
-    source = (ROOT / page).read_text("utf-8").replace("redis://localhost/0", "memory://")
-    source = source.replace("postgresql+psycopg://localhost/shop", database_url)
-    return re.findall(r"^```python[^\n]*\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
+def localize(examples: list[Example], database_url: str) -> None:
+    """Give them a broker in memory and the test's database."""
+    for example in examples:
+        example.replace("redis://localhost/0", "memory://")
+        example.replace("postgresql+psycopg://localhost/shop", database_url)
 
 
 def run_all(app: Any) -> None:
@@ -66,11 +63,15 @@ def run_all(app: Any) -> None:
             pass
 
 
-def test_the_readme_lands_a_job(jobs_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    (code, *_) = python("README.md", jobs_url)
-    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+@pytest.mark.examples("README.md")
+def test_the_readme_lands_a_job(
+    examples: list[Example], jobs_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    localize(examples, jobs_url)
+    (example,) = examples
+    assert len([line for line in example.code.splitlines() if line.strip()]) <= 20
     page: dict[str, Any] = {"__name__": "readme"}
-    exec(code, page)  # noqa: S102 - our own documentation
+    example.run(page)
     assert capsys.readouterr().out == "queued\n"
     run_all(page["app"])
     job, jobs = page["job"], page["jobs"]
@@ -80,26 +81,34 @@ def test_the_readme_lands_a_job(jobs_url: str, capsys: pytest.CaptureFixture[str
     jobs.service.close()
 
 
+@pytest.mark.examples(
+    "docs/quickstart.md",
+    "Celery(",
+    "print(job.id, job.status)",
+    "job.progress_message",
+    "with Session(engine)",
+)
 def test_the_quickstart_migrates_enqueues_and_reads(
-    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+    examples: list[Example], engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shell = (ROOT / "docs/quickstart.md").read_text("utf-8").split("```sh\n")[1]
     monkeypatch.setenv("JOBSTATE_DATABASE_URL", database_url)
-    migrate = next(line for line in shell.splitlines() if line.startswith("jobstate "))
+    shell, *_ = blocks("docs/quickstart.md", "sh")
+    migrate = next(line for line in shell.code.splitlines() if line.startswith("jobstate "))
     result = CliRunner().invoke(command, migrate.split()[1:], catch_exceptions=False)
     assert result.exit_code == 0
 
-    declare, order, read, in_a_request, _ = python("docs/quickstart.md", database_url)
+    localize(examples, database_url)
+    declare, order, read, in_a_request = examples
     shop = ModuleType("shop")
     monkeypatch.setitem(sys.modules, "shop", shop)
-    exec(declare, vars(shop))  # noqa: S102 - our own documentation
+    declare.run(vars(shop))
     page: dict[str, Any] = {"Session": Session, "engine": engine, "Order": Order}
-    exec(order, page)  # noqa: S102 - our own documentation
+    order.run(page)
     run_all(vars(shop)["app"])
-    exec(read, page)  # noqa: S102 - our own documentation
+    read.run(page)
     assert (page["job"].status, page["job"].progress) == ("completed", 100)
     assert page["asset"].file_size == 1200
-    exec(in_a_request, page)  # noqa: S102 - our own documentation
+    in_a_request.run(page)
     run_all(vars(shop)["app"])
     service: JobService = page["jobs"].service
     jobs = service.list_jobs(page["user_id"]).items
@@ -107,12 +116,13 @@ def test_the_quickstart_migrates_enqueues_and_reads(
     service.close()
 
 
+@pytest.mark.examples("docs/quickstart.md", "from alembic")
 def test_the_quickstart_migrates_from_your_own_migrations(
-    engine: Engine, database_url: str
+    examples: list[Example], engine: Engine, database_url: str
 ) -> None:
-    (*_, code) = python("docs/quickstart.md", database_url)
     page: dict[str, Any] = {}
-    exec(code, page)  # noqa: S102 - our own documentation
+    (example,) = examples
+    example.run(page)
     with engine.begin() as connection:
         context = MigrationContext.configure(connection)
         with Operations.context(context):
@@ -121,10 +131,11 @@ def test_the_quickstart_migrates_from_your_own_migrations(
         JobService(database_url).create_job(uuid4(), "export")
 
 
+@pytest.mark.examples("docs/how-to/existing-jobs.md", "for old in old_jobs")
 def test_a_table_of_your_own_is_moved_and_that_may_be_interrupted(
-    service: JobService, user_id: UUID
+    examples: list[Example], service: JobService, user_id: UUID
 ) -> None:
-    code = python("docs/how-to/existing-jobs.md", "")[-1]
+    (example,) = examples
     old = [
         SimpleNamespace(id=1, user_id=user_id, kind="export", state="done", result=7, error=None),
         SimpleNamespace(
@@ -134,17 +145,17 @@ def test_a_table_of_your_own_is_moved_and_that_may_be_interrupted(
     half_done = service.create_job(user_id, "export", {"old_id": 1}, idempotency_key="1")
     service.transition_status(half_done.id, "processing")
     for _ in range(2):
-        exec(code, {"jobs": SimpleNamespace(service=service), "old_jobs": old})  # noqa: S102
+        example.run({"jobs": SimpleNamespace(service=service), "old_jobs": old})
     moved = {job.parameters["old_id"]: job for job in service.list_jobs(user_id).items}
     assert (moved[1].status, moved[1].result) == ("completed", 7)
     assert (moved[2].status, moved[2].error_message) == ("failed", "No")
 
 
+@pytest.mark.examples("docs/how-to/existing-jobs.md", "create view")
 def test_old_and_new_jobs_are_seen_in_one_view(
-    service: JobService, user_id: UUID, jobs_url: str
+    examples: list[Example], service: JobService, user_id: UUID, jobs_url: str
 ) -> None:
-    page = (ROOT / "docs/how-to/existing-jobs.md").read_text("utf-8")
-    (view,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    (view,) = examples
     service.create_job(user_id, "export")
     engine = create_engine(jobs_url)
     with engine.begin() as connection:
@@ -158,7 +169,7 @@ def test_old_and_new_jobs_are_seen_in_one_view(
             text("insert into old_jobs values (gen_random_uuid(), :user, 'export', 'done', now())"),
             {"user": user_id},
         )
-        connection.execute(text(view))
+        connection.execute(text(view.take()))
         rows = connection.execute(text("select status from all_jobs order by status")).scalars()
         assert list(rows) == ["completed", "queued"]
     engine.dispose()

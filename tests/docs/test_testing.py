@@ -1,6 +1,5 @@
 """The example of docs/how-to/testing.md is a test suite that passes."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,20 +7,18 @@ from pathlib import Path
 import pytest
 
 from tests.cli.programs import environment
-
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "testing.md"
+from tests.examples import Example
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> Path:
+def suite(examples: list[Example], tmp_path: Path) -> Path:
     """The files of the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    files = re.findall(r'^```python title="(.*?)"\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
-    for name, code in files:
-        (tmp_path / name).write_text(code, encoding="utf-8")
+    for example in examples:
+        (tmp_path / example.title).write_text(example.take(), encoding="utf-8")
     return tmp_path
 
 
+@pytest.mark.examples("docs/how-to/testing.md")
 def test_the_tests_of_the_page_pass(suite: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite)]
     run = subprocess.run(

@@ -1,23 +1,24 @@
 """The examples of docs/operations/tracing.md."""
 
 import logging
-import re
-from pathlib import Path
 
 import pytest
 from celery import Celery
 from celery.signals import worker_process_init
 from opentelemetry import trace
 
-PAGE = (Path(__file__).parents[2] / "docs" / "operations" / "tracing.md").read_text()
-SET_UP, FORKED, FORMAT, HANDLERS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+from tests.examples import Example
 
 
-def test_the_provider_is_set_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.examples("docs/operations/tracing.md", "from opentelemetry", "def trace_this_process")
+def test_the_provider_is_set_in_every_process(
+    examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
     given: list[object] = []
     monkeypatch.setattr(trace, "set_tracer_provider", given.append)
     names: dict[str, object] = {}
-    exec(SET_UP + FORKED, names)  # noqa: S102 - the example itself
+    for example in examples:
+        example.run(names)
     assert len(given) == 1
     try:
         names["trace_this_process"]()  # type: ignore[operator]  # it is a function
@@ -26,18 +27,24 @@ def test_the_provider_is_set_in_every_process(monkeypatch: pytest.MonkeyPatch) -
     assert len(given) == 2
 
 
-def test_the_format_names_the_job() -> None:
+@pytest.mark.examples("docs/operations/tracing.md", "worker_log_format")
+def test_the_format_names_the_job(examples: list[Example]) -> None:
     app = Celery("shop", set_as_current=False)
-    exec(FORMAT, {"app": app})  # noqa: S102
+    (example,) = examples
+    example.run({"app": app})
     assert "%(job_id)s" in app.conf.worker_task_log_format
     assert app.conf.worker_log_format == app.conf.worker_task_log_format
 
 
-def test_the_filter_can_be_configured(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.examples("docs/operations/tracing.md", "dictConfig")
+def test_the_filter_can_be_configured(
+    examples: list[Example], capsys: pytest.CaptureFixture[str]
+) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
-        exec(HANDLERS, {})  # noqa: S102
+        (example,) = examples
+        example.run({})
         logging.getLogger("shop").info("Hello")
     finally:
         root.handlers[:] = handlers

@@ -1,8 +1,6 @@
 """The example of docs/how-to/transactions.md does what the page says."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +11,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 import jobstate
 from jobstate import JobTask
+from tests.examples import Example
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "transactions.md"
+pytestmark = pytest.mark.examples("docs/how-to/transactions.md")
 
 
 class Base(DeclarativeBase):
@@ -50,16 +49,16 @@ def engine(jobs_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def pay_invoice(engine: Engine, jobs_url: str) -> Iterator[JobTask]:
+def pay_invoice(examples: list[Example], engine: Engine, jobs_url: str) -> Iterator[JobTask]:
     """The task of the example."""
     app = Celery("shop", broker="memory://", set_as_current=False)
     app.conf.jobstate_database_url = jobs_url
     jobs = jobstate.install(app)
-    (code,) = re.findall(r"```python\n([^`]*)```", PAGE.read_text())
+    (example,) = examples
     names: dict[str, Any] = {"jobstate": jobstate, "app": app, "engine": engine}
     names |= {"Session": Session, "Invoice": Invoice, "Payment": Payment}
     names["__name__"] = f"shop_{uuid4().hex}"
-    exec(code, names)  # noqa: S102 - the example itself
+    example.run(names)
     yield names["pay_invoice"]
     jobs.service.close()
     app.close()

@@ -1,9 +1,7 @@
 """The examples of the pages about web apps do what the pages say."""
 
-import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -15,29 +13,25 @@ from django.urls import path
 
 from jobstate import JobService
 from tests.djangos import set_up
+from tests.examples import Example
 from tests.web.servers import asgi_server, wsgi_server
 
-HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 USER = "X-User"
 
 
 @pytest.fixture
-def read(jobs_url: str, broker_url: str) -> Any:
-    """Read a page's Python, with this test's servers for those it names."""
-
-    def examples(page: str) -> list[str]:
-        text = (HOW_TO / page).read_text(encoding="utf-8")
-        text = text.replace("postgresql+psycopg://localhost/shop", jobs_url)
-        text = text.replace("redis://localhost/0", broker_url)
-        return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
+def local(examples: list[Example], jobs_url: str, broker_url: str) -> list[Example]:
+    """The examples, with this test's servers for those they name."""
+    for example in examples:
+        example.replace("postgresql+psycopg://localhost/shop", jobs_url)
+        example.replace("redis://localhost/0", broker_url)
     return examples
 
 
-def run(*codes: str) -> dict[str, Any]:
+def run(*examples: Example) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "shop"}
-    for code in codes:
-        exec(code, names)  # noqa: S102 - our own documentation
+    for example in examples:
+        example.run(names)
     return names
 
 
@@ -50,22 +44,25 @@ def check_export(answer: httpx.Response, client: httpx.Client) -> str:
     return str(job["id"])
 
 
+@pytest.mark.examples("docs/how-to/live.md", "httpx.stream")
+@pytest.mark.examples("docs/how-to/fastapi.md")
 def test_the_page_about_fastapi_and_the_one_about_streams(
-    read: Any, user_id: object, service: JobService, capsys: pytest.CaptureFixture[str]
+    local: list[Example], user_id: object, service: JobService, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = run(*read("fastapi.md"))
+    *routes, watch = local
+    names = run(*routes)
     headers = {USER: str(user_id)}
     with asgi_server(names["app"]) as url, httpx.Client(base_url=url, headers=headers) as client:
         job_id = check_export(client.post("/exports"), client)
         service.cancel(job_id, user_id)
-        (watching,) = read("live.md")
-        exec(watching, {"url": url, "job_id": job_id, "headers": headers})  # noqa: S102 - our own documentation
+        watch.run({"url": url, "job_id": job_id, "headers": headers})
         assert client.get("/docs").status_code == 200
     assert capsys.readouterr().out == "failed 0\n"
 
 
-def test_the_page_about_flask(read: Any, user_id: object) -> None:
-    names = run(*read("flask.md"))
+@pytest.mark.examples("docs/how-to/flask.md")
+def test_the_page_about_flask(local: list[Example], user_id: object) -> None:
+    names = run(*local)
     headers = {USER: str(user_id)}
     with wsgi_server(names["app"]) as url, httpx.Client(base_url=url, headers=headers) as client:
         job_id = check_export(client.post("/exports"), client)
@@ -89,32 +86,33 @@ class Login:
 
 
 @pytest.fixture
-def shop(read: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def shop(local: list[Example], monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The page's Django project, as modules."""
     set_up()
     made: dict[str, Any] = {"shop": ModuleType("shop")}
-    for code in read("django.md"):
-        file = code.partition("\n")[0].removeprefix("# ")
+    for example in local:
+        file = example.code.partition("\n")[0].removeprefix("# ")
         name = file.removesuffix(".py").replace("/", ".")
         made[name] = ModuleType(name)
         if name.startswith("shop"):
             monkeypatch.setitem(sys.modules, name, made[name])
     monkeypatch.setitem(sys.modules, "shop", made["shop"])
-    codes = dict(zip(list(made)[1:], read("django.md"), strict=True))
+    files = dict(zip(list(made)[1:], local, strict=True))
     for name in ("settings", "shop.jobs"):
-        exec(codes[name], vars(made[name]))  # noqa: S102 - our own documentation
+        files[name].run(vars(made[name]))
     chosen = {key: value for key, value in vars(made["settings"]).items() if key.isupper()}
     for name in ("urls", "page_urls"):
         monkeypatch.delitem(sys.modules, f"jobstate.web.django.{name}", raising=False)
     middleware = ["django.middleware.csrf.CsrfViewMiddleware", f"{__name__}.Login"]
     with override_settings(**chosen, MIDDLEWARE=middleware, ROOT_URLCONF=made["urls"]):
         for name in ("urls", "shop.views"):
-            exec(codes[name], vars(made[name]))  # noqa: S102 - our own documentation
+            files[name].run(vars(made[name]))
         made["urls"].urlpatterns.append(path("exports", made["shop.views"].export))
         yield made["shop.jobs"]
     made["shop.jobs"].jobs.service.close()
 
 
+@pytest.mark.examples("docs/how-to/django.md")
 def test_the_page_about_django(shop: ModuleType, user_id: object) -> None:
     client = Client(enforce_csrf_checks=True, headers={USER: str(user_id)})
     assert client.post("/exports").status_code == 403

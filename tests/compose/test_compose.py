@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
+OPERATIONS = ROOT / "docs" / "operations"
 COMPOSE = YAML(typ="safe").load(ROOT / "docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DEPENDENCIES = [
@@ -17,6 +18,8 @@ DEPENDENCIES = [
     for needed, how in service.get("depends_on", {}).items()
 ]
 BUILT = sorted(name for name, service in SERVICES.items() if "build" in service)
+EXACT = {"grafana": r"\d+\.\d+\.\d+"}
+"""Whose publisher has no tag for a major version, nor for a minor one."""
 ONE_SHOT = {needed for _, needed, how in DEPENDENCIES if how == "service_completed_successfully"}
 
 
@@ -47,7 +50,8 @@ def test_a_one_shot_service_ends(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_an_image_is_pinned_to_a_major_version(name: str) -> None:
     image = SERVICES[name].get("image")
-    assert image is None or re.fullmatch(r"[a-z/]+:v?\d[\w.-]*", image)
+    version = EXACT.get(name, r"v?\d+")
+    assert image is None or re.fullmatch(rf"[a-z/]+:{version}", image)
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -135,8 +139,8 @@ def test_a_plain_up_starts_what_the_example_needs_and_no_more() -> None:
     assert plain == {"postgres", "redis", "migrate", "worker", "web", "flower"}
 
 
-def test_prometheus_scrapes_services_where_they_listen() -> None:
-    config = YAML(typ="safe").load(ROOT / "docs" / "operations" / "prometheus.yml")
+def test_prometheus_scrapes_services_where_they_listen_and_has_its_rules() -> None:
+    config = YAML(typ="safe").load(OPERATIONS / "prometheus.yml")
     targets = {
         target
         for scraped in config["scrape_configs"]
@@ -145,6 +149,25 @@ def test_prometheus_scrapes_services_where_they_listen() -> None:
     }
     assert targets == {"metrics:9464", "flower:5555"}
     assert "9464" in SERVICES["metrics"]["command"]
+    # They are looked for where the configuration is.
+    folder, _, _ = mounted("prometheus", "prometheus.yml").rpartition("/")
+    assert [f"{folder}/{rules}" for rules in config["rule_files"]] == [
+        mounted("prometheus", "alerts.yml")
+    ]
+
+
+def test_grafana_finds_prometheus_and_the_dashboard() -> None:
+    (source,) = YAML(typ="safe").load(OPERATIONS / "grafana-sources.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (folder,) = YAML(typ="safe").load(OPERATIONS / "grafana-dashboards.yml")["providers"]
+    dashboard = mounted("grafana", "jobstate-dashboard.json")
+    assert folder["options"]["path"] == dashboard.rpartition("/")[0]
+
+
+def mounted(name: str, file: str) -> str:
+    """Return where a service has a file of docs/operations."""
+    (place,) = (mount.split(":")[1] for mount in SERVICES[name]["volumes"] if f"/{file}:" in mount)
+    return str(place)
 
 
 def test_keys_that_older_tools_refuse_are_absent() -> None:

@@ -50,7 +50,6 @@ def drain(contestant: Contestant, servers: Servers, number: int) -> Run:
     postgres, broker = servers
     urls = {"broker": broker.url, "database": postgres.url}
     queue, watcher = redis.Redis.from_url(broker.url), Watcher(postgres.url)
-    queue.flushall()
     before, spent = watcher.work(), cpu_of(postgres.pid)
     contestant.fill(urls, number)
     left = left_of(contestant, queue, watcher)

@@ -74,7 +74,7 @@ def test_the_doctor_knows_every_guard_of_the_schema(service: JobService) -> None
     [
         ("alter table {} disable trigger jobs_moved", "trigger jobs_moved"),
         ("drop trigger jobs_inserted on {}", "trigger jobs_inserted"),
-        ("alter table {} drop constraint jobs_progress_percent", "check jobs_progress_percent"),
+        ("alter table {} drop constraint jobs_numbers_in_range", "check jobs_numbers_in_range"),
         ("drop index jobstate.jobs_due", "index jobs_due"),
     ],
 )

@@ -23,21 +23,21 @@ COUNTS = [
 ]
 
 WRONG = [
-    ("queued", "status = 'done'", "jobs_status_known"),
-    ("processing", "progress = 101", "jobs_progress_percent"),
-    ("processing", "progress = -1", "jobs_progress_percent"),
-    ("processing", "status = 'completed'", "jobs_terminal_has_completed_at"),
-    ("processing", "status = 'failed'", "jobs_terminal_has_completed_at"),
-    ("processing", "status = 'partial'", "jobs_terminal_has_completed_at"),
-    ("completed", "completed_at = null", "jobs_terminal_has_completed_at"),
-    ("queued", "completed_at = now()", "jobs_terminal_has_completed_at"),
-    ("processing", "completed_at = now()", "jobs_terminal_has_completed_at"),
-    ("queued", "attempt = 1", "jobs_queued_has_no_attempt"),
+    ("queued", "status = 'done'", "jobs_status_agrees"),
+    ("processing", "progress = 101", "jobs_numbers_in_range"),
+    ("processing", "progress = -1", "jobs_numbers_in_range"),
+    ("processing", "status = 'completed'", "jobs_status_agrees"),
+    ("processing", "status = 'failed'", "jobs_status_agrees"),
+    ("processing", "status = 'partial'", "jobs_status_agrees"),
+    ("completed", "completed_at = null", "jobs_status_agrees"),
+    ("queued", "completed_at = now()", "jobs_status_agrees"),
+    ("processing", "completed_at = now()", "jobs_status_agrees"),
+    ("queued", "attempt = 1", "jobs_status_agrees"),
     *(
-        (status, "worker_id = gen_random_uuid()", "jobs_only_processing_is_held")
+        (status, "worker_id = gen_random_uuid()", "jobs_status_agrees")
         for status in ("queued", "completed", "failed", "partial")
     ),
-    *(("processing", f"{count} = -1", "jobs_counts_not_negative") for count in COUNTS),
+    *(("processing", f"{count} = -1", "jobs_numbers_in_range") for count in COUNTS),
 ]
 
 

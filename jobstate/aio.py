@@ -293,9 +293,11 @@ class AsyncJobService:
         """List the workers that are not known to be dead, with the jobs they hold."""
         return await self.store.run(sweeping.list_workers())
 
-    async def stats(self, user_id: object = None) -> Stats:
-        """Count the jobs of one owner, or of everybody."""
-        return await self.store.run(reading.stats(user_id))
+    async def stats(
+        self, user_id: object = None, *, landed_within: float | timedelta | None = None
+    ) -> Stats:
+        """Count the jobs of one owner, or of everybody; see `JobService.stats`."""
+        return await self.store.run(reading.stats(user_id, landed_within))
 
     async def wait(self, job_id: UUID | str, user_id: object, timeout: float) -> Job:  # noqa: ASYNC109 - as in JobService
         """Wait up to `timeout` seconds for a job to land; return it as it is then."""

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -55,6 +56,14 @@ class StoredFile:
     """Whether another asset names it, which is to stay."""
 
 
+@dataclass(frozen=True, slots=True)
+class OldJob:
+    """A job that was kept long enough."""
+
+    job_id: UUID
+    landed_at: datetime
+
+
 class Cleaner:
     """Removes files and jobs. Any number may work at once.
 
@@ -99,18 +108,15 @@ class Cleaner:
             ages: For each status, the age in seconds.
             rounds: How many batches; without it, all there are.
         """
-        purged, tried, done = 0, set[UUID](), 0
+        purged, done, last = 0, 0, None
         while rounds is None or done < rounds:
             done += 1
-            found = self._store.run(
-                purgeable(ages, tried, BATCH, with_files=self._may_remove_files)
-            )
-            gone = self._purge(found)
-            purged += len(gone)
-            # Those alone: a purge of millions would name ever more that are no longer there.
-            tried |= set(found) - gone
+            # From where it was: neither what stays is tried again, nor the rows that are gone read.
+            found = self._store.run(purgeable(ages, last, BATCH, with_files=self._may_remove_files))
+            purged += len(self._purge([old.job_id for old in found]))
             if len(found) < BATCH:
                 break
+            last = found[-1]
         return purged
 
     def _purge(self, job_ids: list[UUID]) -> set[UUID]:
@@ -168,17 +174,18 @@ def forget_asset(asset_id: UUID) -> Operation[bool]:
 
 
 def purgeable(
-    ages: Mapping[JobStatus, float], tried: set[UUID], limit: int, *, with_files: bool
-) -> Operation[list[UUID]]:
-    """List jobs that were kept long enough, but for those that were tried already."""
+    ages: Mapping[JobStatus, float], after: OldJob | None, limit: int, *, with_files: bool
+) -> Operation[list[OldJob]]:
+    """List jobs that were kept long enough, those that landed first, after this one."""
     params = {
         "statuses": list(ages),
         "ages": list(ages.values()),
-        "tried": list(tried),
+        "after_at": after and after.landed_at,
+        "after_id": after and after.job_id,
         "limit": limit,
         "with_files": with_files,
     }
-    return Operation("purgeable", params, lambda rows: [job_id for (job_id,) in rows])
+    return Operation("purgeable", params, lambda rows: [OldJob(*row) for row in rows])
 
 
 def files_of(job_ids: list[UUID]) -> Operation[list[StoredFile]]:

@@ -27,8 +27,8 @@ from jobstate.states import (
 from jobstate.store import Operation, Row
 from jobstate.values import (
     check_amount,
-    check_number,
     check_progress,
+    check_span,
     check_status,
     check_text,
     job_id_of,
@@ -168,12 +168,7 @@ def ages_of(
     Raises:
         InvalidValueError: The age is no number or negative, or a status is not terminal.
     """
-    seconds = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
-    if check_number(seconds, "age") < 0:
-        raise InvalidValueError(
-            f"The age {older_than!r} is negative: jobs are purged that landed longer ago. "
-            "Pass seconds or a timedelta."
-        )
+    seconds = check_span(older_than, "age")
     wanted = [check_status(status) for status in statuses]
     if live := [status for status in wanted if not is_terminal_state(status)]:
         raise InvalidValueError(

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from jobstate.errors import AssetNotFound, InvalidValueError, JobNotFound, NotOw
 from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Stats
 from jobstate.states import ItemStatus, JobStatus
 from jobstate.store import Operation, Row
-from jobstate.values import check_status, job_id_of, optional_text, owner_text
+from jobstate.values import check_span, check_status, job_id_of, optional_text, owner_text
 
 T = TypeVar("T")
 
@@ -58,11 +58,11 @@ def list_jobs(
 ) -> Operation[Page[Job]]:
     """Read one page of an owner's jobs, newest first."""
     _check_limit(limit)
-    before_at, before_id = (None, None) if cursor is None else _read_cursor(cursor)
+    _, before_at, before_id = _read_cursor(cursor)
 
     def read(rows: list[Row]) -> Page[Job]:
         items = [Job.from_row(row) for row in rows[:limit]]
-        return Page(items, _write_cursor(items[-1]) if len(rows) > limit else None)
+        return Page(items, _write_cursor(None, items[-1]) if len(rows) > limit else None)
 
     return Operation(
         "list_jobs",
@@ -80,15 +80,29 @@ def list_jobs(
 
 
 def list_all_jobs(
-    *, status: JobStatus | str | None, job_type: str | None, limit: int
-) -> Operation[list[Job]]:
-    """Read the newest jobs of everybody."""
+    *,
+    status: JobStatus | str | None,
+    job_type: str | None,
+    limit: int,
+    cursor: str | None = None,
+) -> Operation[Page[Job]]:
+    """Read one page of everybody's jobs: the live ones first, and then those that landed last."""
+    landed_before, before_at, before_id = _read_cursor(cursor)
+
+    def read(rows: list[Row]) -> Page[Job]:
+        items = [Job.from_row(row) for row in rows[:limit]]
+        last = items[-1] if len(rows) > limit else None
+        return Page(items, None if last is None else _write_cursor(last.completed_at, last))
+
     params = {
-        "status": None if status is None else check_status(status),
+        "statuses": list(JobStatus) if status is None else [check_status(status)],
         "job_type": optional_text(job_type, "job type"),
-        "limit": limit,
+        "landed_before": landed_before,
+        "before_at": before_at,
+        "before_id": before_id,
+        "limit": limit + 1,
     }
-    return Operation("list_all_jobs", params, lambda rows: [Job.from_row(row) for row in rows])
+    return Operation("list_all_jobs", params, read)
 
 
 def orphans(job_id: UUID) -> Operation[int]:
@@ -176,24 +190,32 @@ def get_job_logs(job_id: UUID | str, user_id: object) -> Operation[list[JobLog]]
     return _owned_rows("get_logs", job_id, user_id, JobLog.from_row)
 
 
-def stats(user_id: object) -> Operation[Stats]:
-    """Count jobs, of one owner or of everybody."""
-    everybody = user_id is None
-    owner = None if everybody else owner_text(user_id, "The statistics")
+def stats(user_id: object, landed_within: float | timedelta | None = None) -> Operation[Stats]:
+    """Count jobs, of one owner or of everybody; all, or the live ones and what landed lately."""
+    owner = None if user_id is None else owner_text(user_id, "The statistics")
+    if landed_within is not None:
+        params = {
+            "user_id": owner,
+            "everybody": owner is None,
+            "landed_within": check_span(landed_within, "time within which jobs have landed"),
+        }
+        return Operation("recent_stats", params, _counts)
+    if owner is None:
+        return Operation("stats", {}, _counts)
+    return Operation("owner_stats", {"user_id": owner}, _counts)
 
-    def read(rows: list[Row]) -> Stats:
-        by_status = dict.fromkeys(JobStatus, 0)
-        by_type: dict[str, dict[JobStatus, int]] = {}
-        oldest: list[datetime] = []
-        for job_type, name, count, first in rows:
-            status = JobStatus(name)
-            by_status[status] += count
-            by_type.setdefault(job_type, {})[status] = count
-            if status is JobStatus.QUEUED:
-                oldest.append(first)
-        return Stats(by_status, by_type, min(oldest, default=None))
 
-    return Operation("stats", {"user_id": owner, "everybody": everybody}, read)
+def _counts(rows: list[Row]) -> Stats:
+    by_status = dict.fromkeys(JobStatus, 0)
+    by_type: dict[str, dict[JobStatus, int]] = {}
+    oldest: list[datetime] = []
+    for job_type, name, count, first in rows:
+        status = JobStatus(name)
+        by_status[status] += count
+        by_type.setdefault(job_type, {})[status] = count
+        if status is JobStatus.QUEUED:
+            oldest.append(first)
+    return Stats(by_status, by_type, min(oldest, default=None))
 
 
 def _owned_rows(
@@ -225,15 +247,19 @@ def _check_limit(limit: int) -> None:
         )
 
 
-def _write_cursor(job: Job) -> str:
-    plain = json.dumps([job.created_at.isoformat(), str(job.id)])
+def _write_cursor(landed_at: datetime | None, job: Job) -> str:
+    landed_before = None if landed_at is None else landed_at.isoformat()
+    plain = json.dumps([landed_before, job.created_at.isoformat(), str(job.id)])
     return base64.urlsafe_b64encode(plain.encode()).decode()
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+def _read_cursor(cursor: str | None) -> tuple[datetime | None, datetime | None, UUID | None]:
+    if cursor is None:
+        return None, None, None
     try:
-        at, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return datetime.fromisoformat(at), UUID(job_id)
+        landed_at, at, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        landed_before = None if landed_at is None else datetime.fromisoformat(landed_at)
+        return landed_before, datetime.fromisoformat(at), UUID(job_id)
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         raise InvalidValueError(
             f"The cursor {cursor!r} is malformed: it must be a next_cursor as it was given. "

@@ -401,9 +401,16 @@ class JobService:
         """List the workers that are not known to be dead, with the jobs they hold."""
         return self.store.run(sweeping.list_workers())
 
-    def stats(self, user_id: object = None) -> Stats:
-        """Count the jobs of one owner, or of everybody."""
-        return self.store.run(reading.stats(user_id))
+    def stats(
+        self, user_id: object = None, *, landed_within: float | timedelta | None = None
+    ) -> Stats:
+        """Count the jobs of one owner, or of everybody.
+
+        To count all of everybody reads an index of all: 0.2 s for each million. With
+        `landed_within`, only live jobs are counted and those that have landed within so many
+        seconds, which costs what these are.
+        """
+        return self.store.run(reading.stats(user_id, landed_within))
 
     def wait(self, job_id: UUID | str, user_id: object, timeout: float) -> Job:
         """Wait up to `timeout` seconds for a job to land; return it as it is then.

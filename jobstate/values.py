@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -297,6 +297,20 @@ def check_number(value: float, name: str) -> float:
             f"The {name} is {value}: it must be a finite number. Check the division it came from."
         )
     return value
+
+
+def check_span(value: float | timedelta, name: str) -> float:
+    """Return a span of time in seconds.
+
+    Raises:
+        InvalidValueError: It is no number, or negative.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if check_number(seconds, name) < 0:
+        raise InvalidValueError(
+            f"The {name} {value!r} is negative: it goes back from now. Pass seconds or a timedelta."
+        )
+    return seconds
 
 
 def _lone_surrogate(text: str) -> int | None:

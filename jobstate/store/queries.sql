@@ -110,6 +110,14 @@
     union all
     select false, {job_columns} from job where not exists (select from done)
 
+-- fragment: live
+-- The jobs that have not landed, by the index that has no others.
+    (completed_at is null or followups_pending) and completed_at is null
+
+-- fragment: terminal
+-- The statuses in which a job has landed. The index has each by itself, the last landed last.
+    (values ('completed'), ('failed'), ('partial')) as terminal (of_status)
+
 -- fragment: told
 -- What a body learns when it reports: whether the job is to be cancelled. Null: nothing was written,
 -- as somebody has the row locked just now, such as the body itself in a transaction of its own. No
@@ -133,16 +141,18 @@
 
 -- fragment: job_is_done_with
 -- The job has landed, all that follows it was dispatched, no file of it may still arrive, and no live
--- job has it for a parent.
+-- job has it for a parent. An offset has these looked up job by job: as joins they may read all.
     jobs.completed_at is not null
     and not jobs.followups_pending
     and not exists (
         select from {schema}.assets as unfinished
         where unfinished.job_id = jobs.id and unfinished.managed and unfinished.stored_at is null
+        offset 0
     )
     and not exists (
         select from {schema}.jobs as child
         where child.parent_id = jobs.id and child.completed_at is null
+        offset 0
     )
 
 -- name: schema_version
@@ -338,6 +348,7 @@ found as (
     union all
     select jobs.id, jobs.* from {schema}.jobs
     where user_id = any(:owners)
+        and status in ('completed', 'failed', 'partial')
         and completed_at > (select since from asked) and completed_at < 'infinity'
         and (created_at <= (select since from asked)) is true
         and id not in (select id from known)
@@ -347,11 +358,44 @@ from asked left join found on true
 order by found.updated_at;
 
 -- name: list_all_jobs
--- Read the newest jobs of everybody, for operators.
-select {job_columns} from {schema}.jobs
-where (cast(:status as text) is null or status = cast(:status as text))
-    and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
-order by created_at desc, id desc
+-- Read one page of everybody's jobs, for operators: first those that are live, the newest first, then
+-- those that have landed, the last one first. No index has all jobs in the order of their creation:
+-- it would cost each of them more than lists do.
+with live as (
+    select * from {schema}.jobs
+    where {live}
+        and status = any(cast(:statuses as text[]))
+        and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
+        and cast(:landed_before as timestamptz) is null
+        and (created_at, id) < (
+            coalesce(cast(:before_at as timestamptz), 'infinity'),
+            coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        )
+    order by created_at desc, id desc
+    limit cast(:limit as integer)
+),
+landed as (
+    select first.*
+    from unnest(cast(:statuses as text[])) as wanted (of_status)
+    cross join lateral (
+        select * from {schema}.jobs
+        where status = wanted.of_status
+            and completed_at is not null
+            and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
+            and (completed_at, created_at, id) < (
+                coalesce(cast(:landed_before as timestamptz), 'infinity'),
+                coalesce(cast(:before_at as timestamptz), 'infinity'),
+                coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+            )
+        order by completed_at desc, created_at desc, id desc
+        limit cast(:limit as integer)
+    ) as first
+    order by completed_at desc, created_at desc, id desc
+    limit cast(:limit as integer)
+)
+select {job_columns}
+from (select * from live union all select * from landed) as found
+order by completed_at desc nulls first, created_at desc, id desc
 limit cast(:limit as integer);
 
 -- name: watched
@@ -366,14 +410,20 @@ with found as (
     )
     union
     (
-        select id from {schema}.jobs where completed_at is null
+        select id from {schema}.jobs where {live}
         order by next_check_at limit cast(:limit as integer)
     )
     union
     (
-        select id from {schema}.jobs
-        where completed_at
-            > clock_timestamp() - make_interval(secs => cast(:landed_within as double precision))
+        select last.id
+        from {terminal}
+        cross join lateral (
+            select id, completed_at from {schema}.jobs
+            where status = of_status
+                and completed_at > (select clock_timestamp())
+                    - make_interval(secs => cast(:landed_within as double precision))
+            order by completed_at desc limit cast(:limit as integer)
+        ) as last
         order by completed_at desc limit cast(:limit as integer)
     )
 )
@@ -497,9 +547,33 @@ where jobs.id = cast(:job_id as uuid)
 order by job_logs.id;
 
 -- name: stats
--- Count jobs by type and status, of one owner or of everybody.
+-- Count all jobs by type and status: the index of the owners has all it takes, and is read whole.
 select job_type, status, count(*), min(created_at)
 from {schema}.jobs
+group by job_type, status
+order by job_type, status;
+
+-- name: owner_stats
+-- Count the jobs of one owner by type and status.
+select job_type, status, count(*), min(created_at)
+from {schema}.jobs
+where user_id = :user_id
+group by job_type, status
+order by job_type, status;
+
+-- name: recent_stats
+-- Count the live jobs, and those that have landed lately, by type and status. For the bounds, see
+-- changes.
+select job_type, status, count(*), min(created_at)
+from (
+    select job_type, status, created_at, user_id from {schema}.jobs where {live}
+    union all
+    select job_type, status, created_at, user_id from {schema}.jobs
+    where status in ('completed', 'failed', 'partial')
+        and completed_at > statement_timestamp()
+            - make_interval(secs => cast(:landed_within as double precision))
+        and completed_at < 'infinity'
+) as found
 where cast(:everybody as boolean) or user_id = :user_id
 group by job_type, status
 order by job_type, status;
@@ -1461,7 +1535,7 @@ with looked_at as (
             + make_interval(secs => cast(:interval as double precision))
     where id in (
         select id from {schema}.jobs
-        where next_check_at <= clock_timestamp()
+        where next_check_at <= (select clock_timestamp())
             and (completed_at is null or followups_pending)
         order by next_check_at
         limit cast(:limit as integer)
@@ -1545,7 +1619,7 @@ with looked_at as (
             + make_interval(secs => cast(:interval as double precision))
     where id in (
         select id from {schema}.assets
-        where next_check_at <= clock_timestamp()
+        where next_check_at <= (select clock_timestamp())
         order by next_check_at
         limit cast(:limit as integer)
         for no key update skip locked
@@ -1584,19 +1658,29 @@ delete from {schema}.assets using over where assets.id = over.id and over.is_gon
 returning assets.id;
 
 -- name: purgeable
--- List jobs that have landed longer ago than jobs of their status are kept, the oldest first.
-select jobs.id
+-- List jobs that have landed longer ago than jobs of their status are kept, the oldest first, from
+-- where the last list ended. What the index is searched for must be known before, as the clock is not.
+select found.id, found.completed_at
 from unnest(cast(:statuses as text[]), cast(:ages as double precision[])) as kept (status, age)
-join {schema}.jobs
-    on jobs.status = kept.status
-    and jobs.completed_at < clock_timestamp() - make_interval(secs => kept.age)
-where {job_is_done_with}
-    and jobs.id <> all(cast(:tried as uuid[]))
-    and (
-        cast(:with_files as boolean)
-        or not exists (select from {schema}.assets where assets.job_id = jobs.id and assets.managed)
-    )
-order by jobs.completed_at
+cross join lateral (
+    select jobs.id, jobs.completed_at from {schema}.jobs
+    where jobs.status = kept.status
+        and jobs.completed_at < (select clock_timestamp()) - make_interval(secs => kept.age)
+        and (jobs.completed_at, jobs.id) > (
+            coalesce(cast(:after_at as timestamptz), '-infinity'),
+            coalesce(cast(:after_id as uuid), '00000000-0000-0000-0000-000000000000')
+        )
+        and {job_is_done_with}
+        and (
+            cast(:with_files as boolean)
+            or not exists (
+                select from {schema}.assets where assets.job_id = jobs.id and assets.managed offset 0
+            )
+        )
+    order by jobs.completed_at, jobs.id
+    limit cast(:limit as integer)
+) as found
+order by found.completed_at, found.id
 limit cast(:limit as integer);
 
 -- name: files_of
@@ -1722,11 +1806,20 @@ from (
         task_name,
         idempotent,
         cast(extract(epoch from completed_at - attempt_started_at) as double precision) as took
-    from {schema}.jobs
-    where completed_at is not null and attempt_started_at is not null and task_name is not null
-    order by completed_at desc
-    limit 10000
-) as latest
+    from (
+        select last.*
+        from {terminal}
+        cross join lateral (
+            select * from {schema}.jobs
+            where status = of_status and completed_at is not null
+            order by completed_at desc
+            limit 10000
+        ) as last
+        order by completed_at desc
+        limit 10000
+    ) as latest
+    where attempt_started_at is not null and task_name is not null
+) as run
 group by task_name
 order by task_name;
 
@@ -1751,7 +1844,8 @@ from {schema}.sweeps;
 select jobs.id, found.reason
 from (
     select id, 'was to be looked at' as reason from {schema}.jobs
-    where next_check_at < clock_timestamp() - make_interval(secs => cast(:late as double precision))
+    where next_check_at < (select clock_timestamp())
+            - make_interval(secs => cast(:late as double precision))
         and (completed_at is null or followups_pending)
     union all
     select jobs.id, 'is held by a worker that is gone'
@@ -1819,7 +1913,7 @@ order by found.id;
 -- Count live jobs by type and status, up to a limit, and say how long the oldest queued one waits.
 with live as (
     select job_type, status, greatest(created_at, eta) as due_at from {schema}.jobs
-    where (completed_at is null or followups_pending) and completed_at is null
+    where {live}
     limit cast(:limit as integer)
 )
 select
@@ -1872,14 +1966,20 @@ with chosen as (
     union all
     (
         select id from {schema}.jobs
-        where (completed_at is null or followups_pending)
-            and completed_at is null and worker_id is null
+        where {live} and worker_id is null
         order by next_check_at
         limit cast(:limit as integer)
     )
     union all
     (
-        select id from {schema}.jobs where completed_at is not null
+        select last.id
+        from {terminal}
+        cross join lateral (
+            select id, completed_at from {schema}.jobs
+            where status = of_status and completed_at is not null
+            order by completed_at desc
+            limit cast(:limit as integer)
+        ) as last
         order by completed_at desc
         limit cast(:limit as integer)
     )
@@ -1897,8 +1997,15 @@ with chosen as (
     )
     union
     (
-        select id from {schema}.jobs
-        where completed_at > coalesce(cast(:since as timestamptz), '-infinity')
+        select next.id
+        from {terminal}
+        cross join lateral (
+            select id, completed_at from {schema}.jobs
+            where status = of_status
+                and completed_at > coalesce(cast(:since as timestamptz), '-infinity')
+            order by completed_at
+            limit cast(:limit as integer)
+        ) as next
         order by completed_at
         limit cast(:limit as integer)
     )

@@ -132,7 +132,8 @@ def empty_tables() -> Operation[None]:
 
 def every_job(jobs: JobState) -> list[Job]:
     """Read all jobs, the newest first."""
-    return jobs.service.store.run(reading.list_all_jobs(status=None, job_type=None, limit=MOST))
+    page = jobs.service.store.run(reading.list_all_jobs(status=None, job_type=None, limit=MOST))
+    return sorted(page.items, key=lambda job: (job.created_at, job.id), reverse=True)
 
 
 def told(jobs: list[Job]) -> str:

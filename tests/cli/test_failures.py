@@ -130,7 +130,7 @@ def test_wrong_usage_exits_with_status_2(arguments: tuple[str, ...], run: Run) -
 
 
 def test_an_unexpected_error_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object) -> None:
+    def fail(_: object, **_how: object) -> None:
         raise RuntimeError("what\nnow")
 
     monkeypatch.setattr(JobService, "stats", fail)

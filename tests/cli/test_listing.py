@@ -17,13 +17,13 @@ def ids(result: Result) -> list[str]:
     return [job["id"] for job in json.loads(result.stdout)]
 
 
-def test_list_shows_the_newest_job_first(run: Run, job_in: JobIn) -> None:
-    first, second = job_in("queued"), job_in("failed")
+def test_list_shows_live_jobs_and_then_the_one_that_landed_last(run: Run, job_in: JobIn) -> None:
+    first, second = job_in("failed"), job_in("queued")
     result = run("list")
     head, *lines = result.stdout.splitlines()
     assert head.split() == ["ID", "OWNER", "TYPE", "STATUS", "PROGRESS", "AGE", "MESSAGE"]
     assert [line.split()[0] for line in lines] == [str(second.id), str(first.id)]
-    assert "failed" in lines[0]
+    assert "failed" in lines[1]
     assert result.exit_code == 0
 
 
@@ -75,11 +75,13 @@ def test_list_says_that_there_are_more_jobs_than_the_limit(
     owner = ("--user-id", str(user_id)) if owned else ()
     result = run("list", *owner, "--limit", "2")
     assert str(jobs[0].id) not in result.stdout
-    assert "there are more" in result.stderr
+    said, cursor = result.stderr.strip().split(" --cursor ")
+    assert said == "There are more:"
     assert ids(run("list", *owner, "--limit", "2", "--json")) == [
         str(jobs[2].id),
         str(jobs[1].id),
     ]
+    assert ids(run("list", *owner, "--cursor", cursor, "--json")) == [str(jobs[0].id)]
     assert run("list", *owner, "--limit", "3").stderr == ""
 
 
@@ -120,6 +122,17 @@ def test_stats_count_jobs_by_type_and_status(
 def test_stats_are_json_too(run: Run, job_in: JobIn, service: JobService) -> None:
     job_in("partial")
     assert json.loads(run("stats", "--json").stdout) == service.stats().to_dict()
+
+
+def test_stats_leave_out_what_landed_earlier(
+    run: Run, job_in: JobIn, service: JobService, user_id: UUID
+) -> None:
+    job_in("completed")
+    service.create_job(user_id, "report")
+    _, report, *_ = run("stats", "--landed-within", "3600").stdout.splitlines()
+    assert report.split() == ["report", "1", "0", "1", "0", "0"]
+    _, report, *_ = run("stats", "--landed-within", "0").stdout.splitlines()
+    assert report.split() == ["report", "1", "0", "0", "0", "0"]
 
 
 def test_stats_of_no_jobs_are_zeros(run: Run) -> None:

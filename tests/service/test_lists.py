@@ -182,13 +182,32 @@ def test_an_operator_lists_everybodys_jobs(service: JobService) -> None:
     started = service.transition_status(created[0].id, "processing")
 
     def found(status: str | None, job_type: str | None, limit: int) -> list[Job]:
-        return service.store.run(list_all_jobs(status=status, job_type=job_type, limit=limit))
+        page = service.store.run(list_all_jobs(status=status, job_type=job_type, limit=limit))
+        return page.items
 
     assert found(None, None, 10) == [created[2], created[1], started]
     assert found(None, None, 2) == [created[2], created[1]]
     assert found("processing", None, 10) == [started]
     assert found(None, "b", 10) == [created[1]]
     assert found("processing", "b", 10) == []
+
+
+def test_an_operator_pages_through_live_jobs_and_then_those_that_landed_last(
+    service: JobService,
+) -> None:
+    created = [service.create_job(uuid4(), "report") for _ in range(9)]
+    for job in created[:6]:
+        service.transition_status(job.id, "processing")
+    ends = ((2, "completed"), (0, "failed"), (3, "partial"), (1, "completed"), (4, "failed"))
+    landed = [service.transition_status(created[number].id, status) for number, status in ends]
+    cursor, found = None, list[UUID]()
+    while True:
+        page = service.store.run(list_all_jobs(status=None, job_type=None, limit=2, cursor=cursor))
+        found += [job.id for job in page.items]
+        if (cursor := page.next_cursor) is None:
+            break
+    live = [job.id for job in reversed(created[5:])]
+    assert found == live + [job.id for job in reversed(landed)]
 
 
 def test_statistics_count_by_status_and_type(jobs: JobService) -> None:
@@ -215,6 +234,35 @@ def test_statistics_count_by_status_and_type(jobs: JobService) -> None:
     assert hers.by_status["queued"] == 2
     assert hers.by_type == {"report": {"queued": 2}, "export": {"processing": 1}}
     assert jobs.stats(bob).oldest_queued_at is None
+
+
+def test_recent_statistics_count_live_jobs_and_what_landed_lately(
+    jobs: JobService, connect: Callable[[], psycopg.Connection]
+) -> None:
+    ada, bob = uuid4(), uuid4()
+    first, *others = (jobs.create_job(owner, "report") for owner in (ada, ada, bob, bob))
+    for job in others:
+        jobs.transition_status(job.id, "processing")
+    old, late, failed = others
+    for job in (old, late):
+        jobs.mark_completed(job.id)
+    jobs.mark_failed(failed.id, "No")
+    connect().execute(
+        "update jobstate.jobs set completed_at = completed_at - interval '2 hours' where id = %s",
+        [old.id],
+    )
+    everybody = jobs.stats(landed_within=3600)
+    assert everybody.by_type == {"report": {"queued": 1, "completed": 1, "failed": 1}}
+    assert everybody.oldest_queued_at == first.created_at
+    assert jobs.stats(landed_within=timedelta(hours=3)) == jobs.stats()
+    assert jobs.stats(ada, landed_within=3600).by_type == {"report": {"queued": 1}}
+    assert jobs.stats(ada, landed_within=3 * 3600) == jobs.stats(ada)
+
+
+@pytest.mark.parametrize("span", [-1, float("nan"), "hour", timedelta(seconds=-1)])
+def test_recent_statistics_want_a_span_of_time(jobs: JobService, span: Any) -> None:
+    with pytest.raises(InvalidValueError, match="time within which jobs have landed"):
+        jobs.stats(landed_within=span)
 
 
 def test_statistics_of_nothing_are_zero(jobs: JobService) -> None:

@@ -64,8 +64,9 @@ create table {schema}.jobs (
 ) with (fillfactor = 85);
 
 -- name: jobs_owner
--- Each index on a status costs every transition; this one serves the lists of all and of one.
-create index jobs_owner on {schema}.jobs (user_id, status, created_at);
+-- Each index on a status costs every transition; this one serves the lists of all and of one. With the
+-- type in it, jobs are counted from it alone.
+create index jobs_owner on {schema}.jobs (user_id, status, created_at) include (job_type);
 
 -- name: jobs_idempotency
 create unique index jobs_idempotency on {schema}.jobs (user_id, job_type, idempotency_key)
@@ -80,7 +81,8 @@ create index jobs_due on {schema}.jobs (next_check_at)
 create index jobs_held on {schema}.jobs (worker_id) where worker_id is not null;
 
 -- name: jobs_landed
-create index jobs_landed on {schema}.jobs (completed_at) where completed_at is not null;
+-- Each status by itself: one that is kept for years does not stand before one that is purged.
+create index jobs_landed on {schema}.jobs (status, completed_at) where completed_at is not null;
 
 -- name: jobs_parent
 create index jobs_parent on {schema}.jobs (parent_id) where parent_id is not null;

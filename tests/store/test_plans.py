@@ -1,0 +1,116 @@
+"""No statement reads a large table whole: what it costs depends on what it finds.
+
+The plans are those for parameters that are not known, as the server keeps them for a prepared
+statement that comes often.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+
+from jobstate.store.queries import load_queries
+
+Connect = Callable[[], psycopg.Connection]
+Plan = dict[str, Any]
+
+LARGE = {"jobs", "job_events", "job_items", "job_logs", "assets"}
+
+# Of live jobs, and of files that are not stored yet: all that is in these is few.
+SMALL = {"jobs_due", "jobs_held", "jobs_retry", "assets_due"}
+
+WHOLE = {"stats"}
+"""Those that count everything, and say so."""
+
+TRUNCATES = {"empty_tables"}
+
+FILL = """
+set session_replication_role = replica;
+insert into jobstate.jobs (
+    id, user_id, job_type, task_name, created_at, attempt_started_at, attempt, status, completed_at
+)
+select
+    cast(lpad(to_hex(n), 12, '0') || '70000000000000000000' as uuid),
+    cast(md5(cast(n % 500 as text)) as uuid), 'report ' || n % 10, 'report', at, at, 1,
+    case when n % 50 = 0 then 'failed' else 'completed' end, at
+from generate_series(1, 50000) as n,
+    lateral (select now() - n * interval '1 minute') as times (at);
+insert into jobstate.jobs (id, user_id, job_type, task_name, queue, message, next_check_at)
+select gen_random_uuid(), gen_random_uuid(), 'report', 'report', 'celery', '{}', now()
+from generate_series(1, 500);
+insert into jobstate.job_events (job_id, event, to_status, attempt)
+select id, 'transition', to_status, 1
+from jobstate.jobs
+cross join (values ('queued'), ('processing'), ('completed')) as moves (to_status);
+insert into jobstate.job_items (job_id, key, attempt, status)
+select id, 'key', 1, 'succeeded' from jobstate.jobs;
+insert into jobstate.job_logs (job_id, attempt, at, level, logger, message)
+select id, 1, now(), 'INFO', 'report', 'Done' from jobstate.jobs;
+insert into jobstate.assets (
+    id, job_id, user_id, attempt, asset_type, url, storage_path, file_size, stored_at, managed
+)
+select id, id, user_id, 1, 'csv', 'file:///' || id, id, 1, now(), true
+from jobstate.jobs where completed_at is not null;
+set session_replication_role = origin;
+analyze jobstate.jobs, jobstate.job_events, jobstate.job_items, jobstate.job_logs, jobstate.assets;
+"""
+
+
+def numbered(statement: str) -> bytes:
+    """Write the parameters as the server knows them, but for the length of a page."""
+    paged = re.sub(r"cast\(%\(limit\)s as \w+\)", "100", statement)
+    names: dict[str, int] = {}
+    return re.sub(
+        r"%\((\w+)\)s",
+        lambda match: f"${names.setdefault(match[1], len(names) + 1)}",
+        paged,
+    ).encode()
+
+
+def faults(node: Plan, *, stopped: bool = False) -> Iterator[str]:
+    """Say which scans of a plan read all of a large table, or of an index of all of it.
+
+    Not one that is `stopped` as soon as it has found so many rows, whichever.
+    """
+    index = node.get("Index Name")
+    if node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE:
+        yield f"reads all of {node['Relation Name']}"
+    stopped = stopped and "Filter" not in node
+    if index and "Index Cond" not in node and index not in SMALL and not stopped:
+        yield f"walks along {index}"
+    for part in node.get("Plans", ()):
+        yield from faults(part, stopped=node["Node Type"] == "Limit")
+
+
+def plan_of(connection: psycopg.Connection, statement: bytes) -> Plan:
+    row = connection.execute(b"explain (generic_plan, format json) " + statement).fetchone()
+    assert row
+    plan: Plan = row[0][0]["Plan"]
+    return plan
+
+
+def test_no_statement_reads_a_large_table_whole(connect: Connect) -> None:
+    connection = connect()
+    connection.execute(FILL)
+    statements = load_queries("jobstate")
+    found = {
+        name: told
+        for name in sorted(statements.keys() - TRUNCATES)
+        if (told := sorted(set(faults(plan_of(connection, numbered(statements[name]))))))
+    }
+    assert found.keys() == WHOLE, found
+
+
+def test_a_plan_that_reads_all_would_be_found(connect: Connect) -> None:
+    """Or the rule above would prove nothing."""
+    connection = connect()
+    connection.execute(FILL)
+    walks = {
+        b"select id from jobstate.jobs where job_type = $1": "reads all of jobs",
+        b"select id from jobstate.jobs where id <> $1 order by id limit 9": "walks along jobs_pkey",
+        b"select id from jobstate.jobs order by id limit 9": None,
+        b"select count(*) from jobstate.jobs where user_id = $1": None,
+    }
+    for statement, fault in walks.items():
+        assert list(faults(plan_of(connection, statement))) == ([fault] if fault else [])

@@ -15,7 +15,7 @@ from celery.bin.celery import celery
 from packaging.requirements import Requirement
 
 from jobstate.cli import jobstate
-from tests.examples import ROOT
+from tests.examples import PAGES, ROOT, blocks
 
 PLACEHOLDERS = {
     "$HOSTNAME": "worker-1",
@@ -82,7 +82,8 @@ def _python(words: list[str]) -> None:
     if words[0] == "-m":
         assert importlib.util.find_spec(words[1]), f"there is no module {words[1]}"
     else:
-        assert (ROOT / words[0]).exists()
+        files = {block.title for page in PAGES for block in blocks(page, "python")}
+        assert words[0] in files or (ROOT / words[0]).exists(), f"there is no file {words[0]}"
 
 
 def _sh(words: list[str]) -> None:

@@ -63,17 +63,32 @@ def run_all(app: Any) -> None:
             pass
 
 
+def migrate(page: str) -> None:
+    """Run the command of a page that makes the tables."""
+    shell, *_ = blocks(page, "sh")
+    words = next(line.split() for line in shell.code.splitlines() if "migrate" in line)
+    assert words[0] == "jobstate"
+    assert CliRunner().invoke(command, words[1:], catch_exceptions=False).exit_code == 0
+
+
 @pytest.mark.examples("README.md")
 def test_the_readme_lands_a_job(
-    examples: list[Example], jobs_url: str, capsys: pytest.CaptureFixture[str]
+    examples: list[Example],
+    database_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    localize(examples, jobs_url)
-    (example,) = examples
-    assert len([line for line in example.code.splitlines() if line.strip()]) <= 20
-    page: dict[str, Any] = {"__name__": "readme"}
-    example.run(page)
-    assert capsys.readouterr().out == "queued\n"
-    run_all(page["app"])
+    localize(examples, database_url)
+    declare, order = examples
+    assert sum(bool(line.strip()) for each in examples for line in each.code.splitlines()) <= 20
+    shop = ModuleType("shop")
+    monkeypatch.setitem(sys.modules, "shop", shop)
+    declare.run(vars(shop))
+    migrate("README.md")
+    page: dict[str, Any] = {}
+    order.run(page)
+    assert capsys.readouterr().out.endswith("queued\n")
+    run_all(vars(shop)["app"])
     job, jobs = page["job"], page["jobs"]
     landed = jobs.service.get_job(job.id, job.user_id)
     assert (landed.status, landed.items_succeeded) == ("completed", 3)
@@ -92,10 +107,7 @@ def test_the_quickstart_migrates_enqueues_and_reads(
     examples: list[Example], engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JOBSTATE_DATABASE_URL", database_url)
-    shell, *_ = blocks("docs/quickstart.md", "sh")
-    migrate = next(line for line in shell.code.splitlines() if line.startswith("jobstate "))
-    result = CliRunner().invoke(command, migrate.split()[1:], catch_exceptions=False)
-    assert result.exit_code == 0
+    migrate("docs/quickstart.md")
 
     localize(examples, database_url)
     declare, order, read, in_a_request = examples

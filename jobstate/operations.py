@@ -201,6 +201,8 @@ def about(job: Job) -> dict[str, object]:
 
 def log_transition(job: Job) -> None:
     """Log a transition that was done: one line each."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
     logger.info(
         "Job %s (%s) is %s%s",
         job.id,

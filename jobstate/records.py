@@ -301,7 +301,7 @@ class Partial:
 
 def _in_utc(row: tuple[Any, ...]) -> list[Any]:
     # The driver gives times in the session's zone, which is the server's business.
-    return [value.astimezone(UTC) if isinstance(value, datetime) else value for value in row]
+    return [value.astimezone(UTC) if type(value) is datetime else value for value in row]
 
 
 def _plain(value: object) -> object:

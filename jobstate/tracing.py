@@ -1,4 +1,4 @@
-"""Traces of OpenTelemetry, where its API is installed; elsewhere nothing happens here.
+"""Traces of OpenTelemetry, where a process records them; elsewhere nothing happens here.
 
 A trace goes from whoever enqueues over the message to every attempt: its headers are among those
 of the message, and so in the row, from where the message is published again.
@@ -40,7 +40,7 @@ class JobSpan:
 
     def landed(self, job: Job) -> None:
         """Say how the job has landed. The span ends; what follows the job still belongs to it."""
-        if (otel := _otel()) is None or self._span is None:
+        if self._span is None or (otel := _otel()) is None:
             return
         self._span.set_attribute("job.status", job.status.value)
         if job.error_code is not None:
@@ -52,7 +52,7 @@ class JobSpan:
     def leave(self) -> None:
         """End it, and go back to what was before."""
         self._end()
-        if (otel := _otel()) is not None and self._token is not None:
+        if self._token is not None and (otel := _otel()) is not None:
             token, self._token = self._token, None
             otel.context.detach(token)
 
@@ -128,8 +128,16 @@ def _is_instrumented() -> bool:
     return module is not None and module.CeleryInstrumentor().is_instrumented_by_opentelemetry
 
 
-@cache
 def _otel() -> SimpleNamespace | None:
+    """Return the parts of the API; None while nobody in this process records traces."""
+    if (api := _api()) is None:
+        return None
+    provider = api.trace.get_tracer_provider()
+    return None if isinstance(provider, api.trace.ProxyTracerProvider) else api
+
+
+@cache
+def _api() -> SimpleNamespace | None:
     """Return the parts of the API; None without it."""
     try:
         from opentelemetry import context, propagate, trace  # noqa: PLC0415 - an optional extra

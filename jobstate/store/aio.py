@@ -13,11 +13,11 @@ from psycopg.rows import tuple_row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from jobstate.settings import Settings
-from jobstate.store.cursors import AsyncCursor
+from jobstate.store.cursors import AsyncCursor, returns_rows
 from jobstate.store.engines import check_engine, open_async_engine
 from jobstate.store.failures import translated
 from jobstate.store.queries import Operation, Row, Script, load_queries
-from jobstate.store.sync import PATIENCE, prepare_mode, returns_rows
+from jobstate.store.sync import PATIENCE, prepare_mode
 from jobstate.store.version import check_version
 
 T = TypeVar("T")

@@ -8,11 +8,10 @@ from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.rows import tuple_row
 from sqlalchemy import Engine
 
 from jobstate.settings import Settings
-from jobstate.store.cursors import Cursor
+from jobstate.store.cursors import Cursors
 from jobstate.store.engines import check_engine, open_engine
 from jobstate.store.failures import translated
 from jobstate.store.queries import Operation, Row, Script, drive, load_queries
@@ -24,6 +23,9 @@ Connection = psycopg.Connection[Any]
 
 PATIENCE = "5s"
 """How long a statement waits for a lock; in a caller's transaction, the caller decides."""
+
+_CURSORS = "jobstate_cursors"
+"""Where a pooled connection keeps its cursors."""
 
 
 class Store:
@@ -80,11 +82,11 @@ class Store:
             SchemaMismatch: Its tables are missing or too old.
         """
         with translated():
-            if connection is not None:
-                rows = self._execute(connection, None, operation)
+            if connection is None:
+                with self._connection() as (_, cursors):
+                    rows = self._execute(cursors, PATIENCE, operation)
             else:
-                with self._connection() as own:
-                    rows = self._execute(own, PATIENCE, operation)
+                rows = self._execute(Cursors(connection), None, operation)
         return operation.read(rows)
 
     def run_each(self, script: Script[T], connection: Connection | None = None) -> T:
@@ -100,9 +102,13 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator["Transaction"]:
         """Run several operations as one: all of them commit, or none."""
-        with translated(), self._connection() as connection, connection.transaction():
+        with (
+            translated(),
+            self._connection() as (connection, cursors),
+            connection.transaction(),
+        ):
             connection.execute(self._queries["begin"].encode(), prepare=False)
-            yield Transaction(partial(self._execute, connection, PATIENCE))
+            yield Transaction(partial(self._execute, cursors, PATIENCE))
 
     def run_all(self, script: Script[T]) -> T:
         """Run the operations of a script in one transaction, and return what it returns."""
@@ -121,22 +127,19 @@ class Store:
             self.engine.dispose()
 
     def _execute(
-        self, connection: Connection, patience: str | None, operation: Operation[Any]
+        self, cursors: Cursors, patience: str | None, operation: Operation[Any]
     ) -> list[Row]:
-        with Cursor(connection, row_factory=tuple_row) as cursor:
-            if not self._fits:
-                cursor.execute(self._queries["schema_version"].encode())
-                check_version(cursor.fetchall())
-                self._fits = True
-            params = {**operation.params, "patience": patience}
-            for name in operation.statements:
-                cursor.execute(self._queries[name].encode(), params, prepare=self._prepare)
-                if rows := cursor.fetchall() if returns_rows(cursor) else []:
-                    break
-            return rows
+        if not self._fits:
+            check_version(cursors.execute(self._queries["schema_version"], {}, prepare=None))
+            self._fits = True
+        params = {**operation.params, "patience": patience}
+        for name in operation.statements:
+            if rows := cursors.execute(self._queries[name], params, prepare=self._prepare):
+                break
+        return rows
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _connection(self) -> Iterator[tuple[Connection, Cursors]]:
         if os.getpid() != self._pid:
             # The parent's connections are the parent's: forget them without closing them.
             self.engine.dispose(close=False)
@@ -150,7 +153,9 @@ class Store:
                 connection.commit()  # what a listener of the caller's pool has begun
                 connection.autocommit = True
             try:
-                yield connection
+                if _CURSORS not in pooled.info:
+                    pooled.info[_CURSORS] = Cursors(connection)
+                yield connection, pooled.info[_CURSORS]
             finally:
                 if connection.pgconn.transaction_status == TransactionStatus.IDLE:
                     if not before:
@@ -184,8 +189,3 @@ def prepare_mode(threshold: int | None) -> bool | None:
     if threshold is None:
         return False
     return True if threshold == 0 else None
-
-
-def returns_rows(cursor: psycopg.Cursor[Row] | psycopg.AsyncCursor[Row]) -> bool:
-    """Tell whether a statement answers with rows, without describing each of their columns."""
-    return cursor.pgresult is not None and cursor.pgresult.nfields > 0

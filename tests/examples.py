@@ -74,6 +74,11 @@ def blocks(page: str, *languages: str) -> list[Example]:
     ]
 
 
+def prose(page: str) -> str:
+    """Return a page without its blocks of code."""
+    return _FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
+
+
 SHELL, TEXT = "sh", "text"
 """What is not run block by block: commands are parsed, line by line; the other is no code."""
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.docs.commands import check
+
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "docs" / "operations"
 COMPOSE = YAML(typ="safe").load(ROOT / "docker-compose.yml")
@@ -168,6 +170,13 @@ def mounted(name: str, file: str) -> str:
     """Return where a service has a file of docs/operations."""
     (place,) = (mount.split(":")[1] for mount in SERVICES[name]["volumes"] if f"/{file}:" in mount)
     return str(place)
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_a_command_of_a_service_is_understood(name: str) -> None:
+    command = SERVICES[name].get("command")
+    if command is not None:
+        check(command)
 
 
 def test_keys_that_older_tools_refuse_are_absent() -> None:

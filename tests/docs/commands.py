@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from importlib.metadata import metadata
-from itertools import groupby
+from itertools import groupby, pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 from celery import Celery
 from celery.bin.celery import celery
 from packaging.requirements import Requirement
+from ruamel.yaml import YAML
 
 from jobstate.cli import jobstate
 from tests.examples import PAGES, ROOT, blocks
@@ -93,19 +94,33 @@ def _sh(words: list[str]) -> None:
         check(command)
 
 
+def _docker(words: list[str]) -> None:
+    compose = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"]
+    profiles = {profile for service in compose.values() for profile in service.get("profiles", ())}
+    assert words[0] == "compose"
+    for option, value in pairwise(words):
+        assert option != "--profile" or value in profiles, f"there is no profile {value}"
+        assert option != "--scale" or value.partition("=")[0] in compose
+
+
+def _manage(words: list[str]) -> None:
+    ours = {path.stem for path in (ROOT / "jobstate/django/management/commands").glob("*.py")}
+    assert words[0] in {"migrate", *ours}, f"there is no command {words[0]}"
+
+
 def _nothing(words: list[str]) -> None:
     """Of other people's programs, there is nothing to check."""
 
 
 CHECKS = {
     "celery": _celery,
-    "docker": _nothing,
+    "docker": _docker,
     "echo": _nothing,
     "export": _nothing,
     "jobstate": _jobstate,
     "jq": _nothing,
     "make": _make,
-    "manage.py": _nothing,
+    "manage.py": _manage,
     "pip": _pip,
     "py-spy": _nothing,
     "python": _python,

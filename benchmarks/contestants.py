@@ -67,6 +67,8 @@ DATABASE = {"BENCH_BACKEND": "db+{database}"}
 LATE = {"BENCH_LATE": "1"}
 
 PLAIN = Contestant("plain Celery", "plain", "celery")
+BARE = Contestant("two bare statements", "bare", "celery")
+BARE_LATE = Contestant("two bare statements, take not awaited", "bare", "celery", LATE)
 JOBSTATE = Contestant("jobstate", "tracked", "jobstate")
 JOBSTATE_LATE = Contestant("jobstate, acks_late", "tracked", "jobstate", LATE)
 
@@ -74,6 +76,8 @@ DRAIN = (
     PLAIN,
     JOBSTATE,
     JOBSTATE_LATE,
+    BARE,
+    BARE_LATE,
     Contestant("Celery, results in Redis", "plain", "celery", REDIS),
     Contestant("Celery, results in the database", "plain", "celery", DATABASE, share=0.5),
     Contestant("django-celery-results, as shipped", "django_results", "django", share=0.2),
@@ -93,6 +97,8 @@ DRAIN_4 = (
     Contestant("plain Celery", "plain", "celery", concurrency=4),
     Contestant("jobstate", "tracked", "jobstate", concurrency=4),
     Contestant("jobstate, acks_late", "tracked", "jobstate", LATE, concurrency=4),
+    Contestant("two bare statements", "bare", "celery", concurrency=4),
+    Contestant("two bare statements, take not awaited", "bare", "celery", LATE, concurrency=4),
 )
 
 PROGRESS = (

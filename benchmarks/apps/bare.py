@@ -1,0 +1,66 @@
+"""The least that a durable row of a job can cost: its take and its landing, one statement each.
+
+By the driver, prepared, on a table with no index but its key. No lease, no fence, no history, no
+owner: what jobstate needs more than this is what these cost.
+"""
+
+import os
+import sys
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from celery import Celery
+from psycopg.types.json import Json
+
+app = Celery("bare", broker=os.environ["BENCH_BROKER"])
+app.conf.task_default_queue = "bench"
+app.conf.task_ignore_result = True
+
+TABLE = """
+    create table if not exists bare_jobs (
+        id uuid primary key, status text not null default 'queued', parameters jsonb, result jsonb,
+        created_at timestamptz default now(), started_at timestamptz, completed_at timestamptz
+    )
+"""
+TAKE = b"update bare_jobs set status = 'processing', started_at = clock_timestamp() where id = %s"
+if "BENCH_LATE" in os.environ:
+    # It may run again, so that its take may be lost: nobody waits for the disk.
+    TAKE += b" returning set_config('synchronous_commit', 'off', true)"
+LAND = b"""
+    update bare_jobs set status = 'completed', result = %s, completed_at = clock_timestamp()
+    where id = %s
+"""
+
+
+@cache
+def connection(_process: int) -> psycopg.Connection[Any]:
+    """Return the connection of a process."""
+    url = os.environ["BENCH_DATABASE"].replace("+psycopg", "")
+    return psycopg.connect(url, autocommit=True)
+
+
+@app.task(name="nothing")
+def nothing(job_id: str, number: int) -> None:
+    """Do nothing, and keep the row up to date."""
+    database = connection(os.getpid())
+    database.execute(TAKE, (job_id,), prepare=True)
+    database.execute(LAND, (Json(number), job_id), prepare=True)
+
+
+def fill(_: str, number: int) -> None:
+    """Enqueue so many jobs."""
+    database = connection(os.getpid())
+    database.execute(TABLE)
+    for index in range(number):
+        job_id = uuid4()
+        parameters = Json({"number": index})
+        database.execute(
+            "insert into bare_jobs (id, parameters) values (%s, %s)", (job_id, parameters)
+        )
+        nothing.delay(str(job_id), index)
+
+
+if __name__ == "__main__":
+    fill(sys.argv[1], int(sys.argv[2]))

@@ -10,10 +10,13 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+import redis
 from packaging.requirements import Requirement
 
 from jobstate import __name__ as package
 from tests.cli.programs import ROOT, environment
+from tests.examples import blocks
+from tests.worker.process import eventually
 
 IN_SDIST = {
     *("jobstate", "benchmarks", "docs", "examples", "tasks", "tests", "web", "workers"),
@@ -51,12 +54,16 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has the wheel, what it depends on, and nothing else."""
-    folder = tmp_path_factory.mktemp("environment")
+    return isolated(wheel, tmp_path_factory.mktemp("environment"), {"binary"})
+
+
+def isolated(wheel: Path, folder: Path, extras: set[str]) -> Path:
+    """Make a Python that has the wheel, what it depends on with these extras, and nothing else."""
     venv.create(folder, symlinks=True, with_pip=False)
     (site,) = folder.glob("lib/python*/site-packages")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)  # noqa: S202 - built a moment ago
-    for needed in needed_by(distribution(package), {"binary"}):
+    for needed in needed_by(distribution(package), extras):
         for name in {file.parts[0] for file in needed.files or () if file.parts[0] != ".."}:
             if not (site / name).exists():
                 (site / name).symlink_to(needed.locate_file(name))
@@ -161,6 +168,57 @@ def test_it_is_a_command_of_celery(python: Path, tmp_path: Path, jobs_url: str) 
         JOBSTATE_DATABASE_URL=jobs_url,
     )
     assert told.startswith("TYPE")
+
+
+def test_the_readme_can_be_followed_with_the_dependencies_alone(
+    python: Path, tmp_path: Path, database_url: str, broker_url: str
+) -> None:
+    for example, name in zip(blocks("README.md", "python"), ("shop", "order"), strict=True):
+        example.replace("postgresql+psycopg://localhost/shop", database_url)
+        example.replace("redis://localhost/0", broker_url)
+        (tmp_path / f"{name}.py").write_text(example.code)
+
+    def jobstate(*arguments: str) -> str:
+        main = ("-c", "from jobstate.cli import main; main()", "--app", "shop")
+        return run(python, *main, *arguments, cwd=tmp_path)
+
+    assert "is now at version" in jobstate("migrate")
+    assert run(python, "-c", "import sys; sys.path.append('.'); import order", cwd=tmp_path)
+    with redis.Redis.from_url(broker_url) as client:
+        assert client.llen("celery") == 1
+    worker = subprocess.Popen(
+        [python, "-I", "-m", "celery", "--app", "shop", "worker", "--pool", "solo"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: "completed" in jobstate("list"), "the landing")
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+@pytest.mark.parametrize(
+    ("extras", "code"),
+    [
+        ("cli", "import rich.live"),
+        ("django", "import jobstate.django.task, jobstate.web.django"),
+        ("embedded", "from jobstate.embedded import binaries; binaries.redis_server()"),
+        ("fastapi", "import jobstate.web.fastapi"),
+        ("flask", "import jobstate.web.flask"),
+        ("flower", "import jobstate.flower"),
+        ("metrics", "import jobstate.metrics"),
+        ("otel", "import opentelemetry.trace, jobstate.tracing"),
+        ("page", "import jobstate.web.page.pages"),
+    ],
+)
+def test_an_extra_brings_what_it_is_for(
+    wheel: Path, tmp_path: Path, extras: str, code: str
+) -> None:
+    python = isolated(wheel, tmp_path / "environment", {"binary", *extras.split(",")})
+    assert run(python, "-c", code, cwd=tmp_path) == ""
 
 
 def test_every_extra_is_documented() -> None:

@@ -28,7 +28,7 @@ class Cursors:
     """The cursors of one connection, one for each statement.
 
     The driver works out how to bind a statement and how to read its answer once for as long as the
-    same cursor runs the same object: a fifth of what a statement costs its process.
+    same cursor runs the same object; otherwise anew each time.
     """
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:

@@ -362,11 +362,12 @@ order by found.updated_at;
 -- those that have landed, the last one first. No index has all jobs in the order of their creation:
 -- it would cost each of them more than lists do.
 with live as (
-    select * from {schema}.jobs
+    select id, created_at, completed_at from {schema}.jobs
     where {live}
+        and cast(:landed_before as timestamptz) is null
+        and cast(:statuses as text[]) && array['queued', 'processing']
         and status = any(cast(:statuses as text[]))
         and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
-        and cast(:landed_before as timestamptz) is null
         and (created_at, id) < (
             coalesce(cast(:before_at as timestamptz), 'infinity'),
             coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -378,7 +379,7 @@ landed as (
     select first.*
     from unnest(cast(:statuses as text[])) as wanted (of_status)
     cross join lateral (
-        select * from {schema}.jobs
+        select id, created_at, completed_at from {schema}.jobs
         where status = wanted.of_status
             and completed_at is not null
             and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
@@ -390,13 +391,15 @@ landed as (
         order by completed_at desc, created_at desc, id desc
         limit cast(:limit as integer)
     ) as first
-    order by completed_at desc, created_at desc, id desc
-    limit cast(:limit as integer)
 )
 select {job_columns}
-from (select * from live union all select * from landed) as found
-order by completed_at desc nulls first, created_at desc, id desc
-limit cast(:limit as integer);
+from {schema}.jobs
+where id in (
+    select id from (select * from live union all select * from landed) as found
+    order by completed_at desc nulls first, created_at desc, id desc
+    limit cast(:limit as integer)
+)
+order by completed_at desc nulls first, created_at desc, id desc;
 
 -- name: watched
 -- Read what an operator watches: the jobs that run, those that wait, those that have just landed,

@@ -4,17 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import jobstate
 from jobstate import AsyncJobService, Job, JobService
-from jobstate.web.fastapi import create_page, create_router
 from jobstate.web.page import Look
 from tests.browser import PROGRAM
 from tests.examples import Example
 from tests.web.servers import asgi_server
+from tests.web.sites import USER, fastapi_app
 
 PATIENCE = 60_000
 
@@ -37,17 +36,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(jobs_url: str, job: Job, examples: list[Example]) -> Iterator[str]:
-    """The URL of an app in which somebody is logged in."""
-    jobs = AsyncJobService(jobs_url)
-
-    def user(_: Request) -> str:
-        return str(job.user_id)
-
-    app = FastAPI()
-    app.include_router(create_router(jobs, get_user_id=user), prefix="/api")
-    look = Look(stylesheet="/jobs.css")
-    app.include_router(create_page(jobs, get_user_id=user, look=look), prefix="/my/jobs")
+def site(jobs_url: str, examples: list[Example]) -> Iterator[str]:
+    """The URL of an app with a stylesheet of its own, and a page with nothing on it."""
+    app = fastapi_app(AsyncJobService(jobs_url), Look(stylesheet="/jobs.css"))
 
     @app.get("/", response_class=HTMLResponse)
     def blank() -> str:
@@ -62,9 +53,9 @@ def site(jobs_url: str, job: Job, examples: list[Example]) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, site: str) -> Iterator[Page]:
-    """A tab."""
-    context = browser.new_context(base_url=site)
+def page(browser: Browser, site: str, job: Job) -> Iterator[Page]:
+    """A tab of the job's owner."""
+    context = browser.new_context(base_url=site, extra_http_headers={USER: str(job.user_id)})
     context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()

@@ -64,6 +64,7 @@ def acts_in(site: Site, owners: int) -> dict[str, Act]:
     """Return what is done in a site, by names."""
     service, known = site.service, cycle(site.owners)
     ids = cycle(site.landed(WARM + CALLS))
+    read = cycle(site.landed_of_owners())
     page = partial(reading.list_all_jobs, job_type=None)
 
     def ask(operation: Operation[Any]) -> Any:
@@ -80,11 +81,12 @@ def acts_in(site: Site, owners: int) -> dict[str, Act]:
     deep = last(lambda cursor: ask(page(status=None, limit=1000, cursor=cursor)), PAGES)
     newest = ask(figures.last_event())
     return {
-        "get": lambda: service.get_job_internal(next(ids)),
+        "get": lambda: service.get_job_internal(next(read)),
+        "get, not read lately": lambda: service.get_job_internal(next(ids)),
         "an owner's list": lambda: service.list_jobs(next(known)),
         "an owner's list, page 4": owned(4),
         "an owner's list, failed": lambda: service.list_jobs(next(known), status="failed"),
-        "an owner's list, anybody's": lambda: service.list_jobs(anybody()),
+        "an owner's list, not read lately": lambda: service.list_jobs(anybody()),
         "an owner's counts": lambda: service.stats(next(known)),
         "an operator's list": lambda: ask(page(status=None, limit=50)),
         "an operator's list, page 240": lambda: ask(page(status=None, limit=50, cursor=deep)),
@@ -110,6 +112,16 @@ def last(read: Callable[..., reading.Page[Any]], pages: int) -> str | None:
     for _ in range(pages - 1):
         cursor = read(cursor=cursor).next_cursor
     return cursor
+
+
+def warm(site: Site) -> None:
+    """Have the indexes in memory, as after days of work."""
+    site.plain.execute("set enable_seqscan = off")
+    site.plain.execute("select count(id) from jobstate.jobs")
+    site.plain.execute("select count(id) from jobstate.job_events")
+    site.plain.execute("select count(job_id) from jobstate.job_events")
+    site.plain.execute("reset enable_seqscan")
+    site.service.stats()
 
 
 def whole(site: Site) -> dict[str, float]:

@@ -13,7 +13,7 @@ SHOWN = 20
 
 STEP = 500_000
 
-# A job each three seconds until now, which took two; one of fifty has failed. The id is one of
+# A job each three seconds until now, which took two; one of 49 has failed. The id is one of
 # version 7, as jobstate makes them.
 FINISHED = """
 insert into jobstate.jobs (
@@ -31,9 +31,9 @@ select
     jsonb_build_object('task_name', 'shop.tasks.report', 'queue', 'celery', 'message',
         jsonb_build_object('body', '[[2026, ' || n || '], {{}}, {{"queue": "celery"}}]',
         'followups', false, 'errbacks', false)),
-    at, case when n % 50 = 49 then 'failed' else 'completed' end, 100,
+    at, case when n % 49 = 0 then 'failed' else 'completed' end, 100,
     jsonb_build_object('rows', n), 1, 1, at, at, at, at, at + interval '2 s', at + interval '2 s',
-    case when n % 50 = 49 then 'exception' end, case when n % 50 = 49 then 'No luck.' end
+    case when n % 49 = 0 then 'exception' end, case when n % 49 = 0 then 'No luck.' end
 from generate_series({first}, {last}) as n,
     lateral (select now() - ({jobs} - n) * interval '3 s') as times (at)
 where n % {owners} < {wanted}

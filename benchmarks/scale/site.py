@@ -71,12 +71,20 @@ class Site:
 
     def landed(self, number: int) -> list[UUID]:
         """Return the ids of some jobs that have landed, from all over the table."""
+        percent = min(100, 10_000 * number / self.rows())
         found = self.plain.execute(
-            "select id from jobstate.jobs tablesample system (100) where status = 'completed'"
-            if self.rows() < 100 * number
-            else "select id from jobstate.jobs tablesample system (0.1) where status = 'completed'"
+            "select id from jobstate.jobs tablesample system (%s) where status = 'completed'",
+            [percent],
         ).fetchall()
         return random.sample([job_id for (job_id,) in found], min(number, len(found)))
+
+    def landed_of_owners(self) -> list[UUID]:
+        """Return the ids of jobs of the owners that have landed, in any order."""
+        found = self.plain.execute(
+            "select id from jobstate.jobs where user_id = any(%s) and status = 'completed'",
+            [self.owners],
+        ).fetchall()
+        return random.sample([job_id for (job_id,) in found], len(found))
 
     def rows(self) -> int:
         """Return about how many jobs there are."""

@@ -30,7 +30,11 @@ COLUMNS = ("ID", "OWNER", "TYPE", "STATUS", "PROGRESS", "AGE", "MESSAGE")
     type=click.Choice([each.value for each in JobStatus]),
     help="Only jobs in this status.",
 )
-@click.option("--job-type", metavar="TYPE", help="Only jobs of this type.")
+@click.option(
+    "--job-type",
+    metavar="TYPE",
+    help="Only jobs of this type; of everybody's, among the last 100,000 that have landed.",
+)
 @click.option(
     "--limit",
     metavar="N",

@@ -360,7 +360,8 @@ order by found.updated_at;
 -- name: list_all_jobs
 -- Read one page of everybody's jobs, for operators: first those that are live, the newest first, then
 -- those that have landed, the last one first. No index has all jobs in the order of their creation:
--- it would cost each of them more than lists do.
+-- it would cost each of them more than lists do. None has their types either: those of a type are
+-- looked for among so many that have landed.
 with live as (
     select id, created_at, completed_at from {schema}.jobs
     where {live}
@@ -379,15 +380,20 @@ landed as (
     select first.*
     from unnest(cast(:statuses as text[])) as wanted (of_status)
     cross join lateral (
-        select id, created_at, completed_at from {schema}.jobs
-        where status = wanted.of_status
-            and completed_at is not null
-            and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
-            and (completed_at, created_at, id) < (
-                coalesce(cast(:landed_before as timestamptz), 'infinity'),
-                coalesce(cast(:before_at as timestamptz), 'infinity'),
-                coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-            )
+        select id, created_at, completed_at
+        from (
+            select * from {schema}.jobs
+            where status = wanted.of_status
+                and completed_at is not null
+                and (completed_at, created_at, id) < (
+                    coalesce(cast(:landed_before as timestamptz), 'infinity'),
+                    coalesce(cast(:before_at as timestamptz), 'infinity'),
+                    coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                )
+            order by completed_at desc, created_at desc, id desc
+            limit 100000
+        ) as latest
+        where cast(:job_type as text) is null or job_type = cast(:job_type as text)
         order by completed_at desc, created_at desc, id desc
         limit cast(:limit as integer)
     ) as first

@@ -16,7 +16,7 @@ from uuid import UUID
 from jobstate.assets import LATE
 from jobstate.errors import StorageUnavailable
 from jobstate.settings import Settings
-from jobstate.states import JobStatus
+from jobstate.states import TERMINAL_STATUSES, JobStatus
 from jobstate.store import Operation, Store
 
 logger = logging.getLogger("jobstate")
@@ -178,8 +178,7 @@ def purgeable(
 ) -> Operation[list[OldJob]]:
     """List jobs that were kept long enough, those that landed first, after this one."""
     params = {
-        "statuses": list(ages),
-        "ages": list(ages.values()),
+        **{f"{status}_age": ages.get(status) for status in TERMINAL_STATUSES},
         "after_at": after and after.landed_at,
         "after_id": after and after.job_id,
         "limit": limit,

@@ -1668,9 +1668,15 @@ returning assets.id;
 
 -- name: purgeable
 -- List jobs that have landed longer ago than jobs of their status are kept, the oldest first, from
--- where the last list ended. What the index is searched for must be known before, as the clock is not.
+-- where the last list ended; a status without an age is kept. What the index is searched for must be
+-- known before, as the clock is not.
 select found.id, found.completed_at
-from unnest(cast(:statuses as text[]), cast(:ages as double precision[])) as kept (status, age)
+from (
+    values
+        ('completed', cast(:completed_age as double precision)),
+        ('failed', cast(:failed_age as double precision)),
+        ('partial', cast(:partial_age as double precision))
+) as kept (status, age)
 cross join lateral (
     select jobs.id, jobs.completed_at from {schema}.jobs
     where jobs.status = kept.status

@@ -6,9 +6,9 @@ from typing import Any
 
 from celery import Celery
 
+from jobstate.celery.broker import bounded_producer
 from jobstate.celery.circuit import Circuit
 from jobstate.celery.flusher import flusher
-from jobstate.celery.publish import bounded_producer
 from jobstate.progress import Report
 from jobstate.records import Job
 

@@ -10,7 +10,7 @@ from kombu.exceptions import ChannelError
 from kombu.pools import connections
 from kombu.simple import SimpleQueue
 
-from jobstate.celery.publish import bounded_connection
+from jobstate.celery.broker import bounded_connection
 
 logger = logging.getLogger("jobstate")
 

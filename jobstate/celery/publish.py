@@ -2,30 +2,27 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-import redis
 from celery import Celery, Task
 from celery.canvas import maybe_signature
 from celery.exceptions import ImproperlyConfigured, SoftTimeLimitExceeded
 from celery.utils.functional import maybe_list
-from kombu.connection import Connection
 from kombu.exceptions import (
     ContentDisallowed,
     EncodeError,
     OperationalError,
     SerializerNotInstalled,
 )
-from kombu.pools import producers
 from kombu.utils import json as kombu_json
 
 from jobstate import tracing
+from jobstate.celery.broker import ONCE, BrokerDownError, bounded_producer
 from jobstate.creation import When
 from jobstate.errors import InvalidValueError
 
@@ -54,10 +51,6 @@ _OF_ONE_RUN = frozenset(
 )
 
 
-class BrokerDownError(Exception):
-    """The broker does not answer, for one message or for another."""
-
-
 _HOPELESS = (
     ContentDisallowed,
     EncodeError,
@@ -67,21 +60,6 @@ _HOPELESS = (
     ValueError,
 )
 """What is raised when a message can be published by nobody, whatever the broker does."""
-
-
-def _unless_silent(error: Exception, _: float) -> None:
-    """Have a lost connection opened again, but nobody asked twice who does not answer."""
-    if isinstance(error, TimeoutError | redis.TimeoutError):
-        raise error
-
-
-ONCE = {
-    "max_retries": 1,
-    "interval_start": 0,
-    "interval_step": 0,
-    "interval_max": 0,
-    "errback": _unless_silent,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,24 +258,6 @@ def _hopeless(job_id: UUID, error: Exception) -> InvalidValueError:
 def ticket_of(request: Any) -> int:
     """Return which attempt the message of a request follows."""
     return (request.headers or {}).get(TICKET) or 0
-
-
-def bounded_connection(app: Celery, timeout: float) -> Connection:
-    """Return a connection that gives up in time, whatever the app's own would do."""
-    # The first two are Redis's, the others AMQP's.
-    names = ("socket_timeout", "socket_connect_timeout", "read_timeout", "write_timeout")
-    connection: Connection = app.connection_for_write(
-        connect_timeout=timeout, transport_options=dict.fromkeys(names, timeout)
-    )
-    return connection
-
-
-@contextmanager
-def bounded_producer(app: Celery, timeout: float) -> Iterator[Any]:
-    """Lend a producer whose connection gives up in time."""
-    connection = bounded_connection(app, timeout)
-    with producers[connection].acquire(block=True, timeout=timeout) as producer:
-        yield producer
 
 
 def _seconds(when: When | None) -> datetime | float | None:

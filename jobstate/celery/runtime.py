@@ -16,9 +16,10 @@ from jobstate.attempts import Hold
 from jobstate.celery.announce import Announcer
 from jobstate.celery.beacon import BrokerBeacon
 from jobstate.celery.bench import Bench
+from jobstate.celery.broker import BrokerDownError
 from jobstate.celery.circuit import Circuit
 from jobstate.celery.delegation import restored
-from jobstate.celery.publish import BrokerDownError, Message, send, send_batch
+from jobstate.celery.publish import Message, send, send_batch
 from jobstate.celery.seat import Seat
 from jobstate.counters import PUBLICATIONS
 from jobstate.creation import When

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from celery import Celery
 
-from jobstate.celery.publish import bounded_connection
+from jobstate.celery.broker import bounded_connection
 from jobstate.celery.runtime import installed
 from jobstate.celery.task import JobTask
 from jobstate.settings import Settings

@@ -16,7 +16,8 @@ from celery import Celery, Task
 from celery.app.routes import MapRoute, Router
 
 from jobstate import tracing
-from jobstate.celery.publish import IN_COLUMNS, ONCE, TICKET, Message
+from jobstate.celery.broker import ONCE
+from jobstate.celery.publish import IN_COLUMNS, TICKET, Message
 from jobstate.celery.reprs import reprs_of
 
 _NAMED = ("ignore_result", "soft_time_limit", "time_limit")

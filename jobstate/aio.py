@@ -221,13 +221,21 @@ class AsyncJobService:
         status: ItemStatus | str | None = None,
         *,
         limit: int | None = None,
+        after: JobItem | None = None,
     ) -> list[JobItem]:
         """Read a job's item ledger for its owner; never that of a superseded attempt."""
-        return await self.store.run(reading.get_job_items(job_id, user_id, status, limit))
+        return await self.store.run(reading.get_job_items(job_id, user_id, status, limit, after))
 
-    async def get_job_logs(self, job_id: UUID | str, user_id: object) -> list[JobLog]:
+    async def get_job_logs(
+        self,
+        job_id: UUID | str,
+        user_id: object,
+        *,
+        limit: int | None = None,
+        after: JobLog | None = None,
+    ) -> list[JobLog]:
         """Read what the bodies of a job's attempts have logged, for its owner, oldest first."""
-        return await self.store.run(reading.get_job_logs(job_id, user_id))
+        return await self.store.run(reading.get_job_logs(job_id, user_id, limit, after))
 
     async def cancel(self, job_id: UUID | str, user_id: object) -> Job:
         """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``."""

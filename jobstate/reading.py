@@ -1,23 +1,27 @@
 """What the reading methods of the services ask the store, and how they read the answer."""
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
 from jobstate.errors import AssetNotFound, InvalidValueError, JobNotFound, NotOwner
+from jobstate.paging import (
+    check_first,
+    check_limit,
+    item_cursor,
+    job_cursor,
+    log_cursor,
+    read_item_cursor,
+    read_job_cursor,
+    read_log_cursor,
+)
 from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Stats
 from jobstate.states import ItemStatus, JobStatus
 from jobstate.store import Operation, Row
 from jobstate.values import check_span, check_status, job_id_of, optional_text, owner_text
 
 T = TypeVar("T")
-
-
-MAX_PAGE = 1000
 
 
 def get_job(job_id: UUID | str, user_id: object) -> Operation[Job]:
@@ -57,12 +61,12 @@ def list_jobs(
     cursor: str | None,
 ) -> Operation[Page[Job]]:
     """Read one page of an owner's jobs, newest first."""
-    _check_limit(limit)
-    _, before_at, before_id = _read_cursor(cursor)
+    check_limit(limit, "jobs")
+    _, before_at, before_id = read_job_cursor(cursor)
 
     def read(rows: list[Row]) -> Page[Job]:
         items = [Job.from_row(row) for row in rows[:limit]]
-        return Page(items, _write_cursor(None, items[-1]) if len(rows) > limit else None)
+        return Page(items, job_cursor(None, items[-1]) if len(rows) > limit else None)
 
     return Operation(
         "list_jobs",
@@ -87,12 +91,12 @@ def list_all_jobs(
     cursor: str | None = None,
 ) -> Operation[Page[Job]]:
     """Read one page of everybody's jobs: the live ones first, and then those that landed last."""
-    landed_before, before_at, before_id = _read_cursor(cursor)
+    landed_before, before_at, before_id = read_job_cursor(cursor)
 
     def read(rows: list[Row]) -> Page[Job]:
         items = [Job.from_row(row) for row in rows[:limit]]
         last = items[-1] if len(rows) > limit else None
-        return Page(items, None if last is None else _write_cursor(last.completed_at, last))
+        return Page(items, None if last is None else job_cursor(last.completed_at, last))
 
     params = {
         "statuses": list(JobStatus) if status is None else [check_status(status)],
@@ -168,26 +172,51 @@ def get_job_items(
     user_id: object,
     status: ItemStatus | str | None,
     limit: int | None = None,
+    after: JobItem | None = None,
 ) -> Operation[list[JobItem]]:
     """Read the item ledger of a job, or the first of it, for its owner."""
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise InvalidValueError(
-            f"The limit {limit!r} is wrong: at least one item is read. "
-            "Pass a whole number, or leave it out to read all."
-        )
-    try:
-        wanted = None if status is None else ItemStatus(status)
-    except ValueError:
-        raise InvalidValueError(
-            f"Item status {status!r} is unknown: an item is {', '.join(ItemStatus)}. "
-            "Use one of these, or leave it out."
-        ) from None
-    return _owned_rows("get_items", job_id, user_id, JobItem.from_row, status=wanted, limit=limit)
+    check_first(limit, "item")
+    place = (None, None) if after is None else (after.at, after.key)
+    return _items(job_id, user_id, status, limit, place)
 
 
-def get_job_logs(job_id: UUID | str, user_id: object) -> Operation[list[JobLog]]:
-    """Read what a job has logged, for its owner."""
-    return _owned_rows("get_logs", job_id, user_id, JobLog.from_row)
+def page_of_items(
+    job_id: UUID | str,
+    user_id: object,
+    *,
+    status: ItemStatus | str | None,
+    limit: int,
+    cursor: str | None,
+) -> Operation[Page[JobItem]]:
+    """Read one page of the item ledger of a job, for its owner, in the order of recording."""
+    check_limit(limit, "items")
+    asked = _items(job_id, user_id, status, limit + 1, read_item_cursor(cursor))
+    return _page(asked, limit, item_cursor)
+
+
+def get_job_logs(
+    job_id: UUID | str,
+    user_id: object,
+    limit: int | None = None,
+    after: JobLog | None = None,
+) -> Operation[list[JobLog]]:
+    """Read what a job has logged, or the first of it, for its owner."""
+    check_first(limit, "line")
+    return _logs(job_id, user_id, limit, None if after is None else after.id)
+
+
+def page_of_logs(
+    job_id: UUID | str, user_id: object, *, limit: int, cursor: str | None
+) -> Operation[Page[JobLog]]:
+    """Read one page of what a job has logged, for its owner, oldest first."""
+    check_limit(limit, "lines")
+    asked = _logs(job_id, user_id, limit + 1, read_log_cursor(cursor))
+    return _page(asked, limit, log_cursor)
+
+
+def count_logs(job_id: UUID) -> Operation[int]:
+    """Count what a job has logged."""
+    return Operation("count_logs", {"job_id": job_id}, lambda rows: int(rows[0][0]))
 
 
 def stats(user_id: object, landed_within: float | timedelta | None = None) -> Operation[Stats]:
@@ -239,29 +268,37 @@ def _owned_rows(
     return Operation(statement, {"job_id": key, "user_id": owner, **params}, read)
 
 
-def _check_limit(limit: int) -> None:
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
-        raise InvalidValueError(
-            f"The limit {limit!r} is wrong: a page has 1 to {MAX_PAGE} jobs. "
-            "Pass a whole number, and ask for the next page with its cursor."
-        )
-
-
-def _write_cursor(landed_at: datetime | None, job: Job) -> str:
-    landed_before = None if landed_at is None else landed_at.isoformat()
-    plain = json.dumps([landed_before, job.created_at.isoformat(), str(job.id)])
-    return base64.urlsafe_b64encode(plain.encode()).decode()
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime | None, datetime | None, UUID | None]:
-    if cursor is None:
-        return None, None, None
+def _items(
+    job_id: UUID | str,
+    user_id: object,
+    status: ItemStatus | str | None,
+    limit: int | None,
+    after: tuple[datetime | None, str | None],
+) -> Operation[list[JobItem]]:
     try:
-        landed_at, at, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        landed_before = None if landed_at is None else datetime.fromisoformat(landed_at)
-        return landed_before, datetime.fromisoformat(at), UUID(job_id)
-    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+        wanted = None if status is None else ItemStatus(status)
+    except ValueError:
         raise InvalidValueError(
-            f"The cursor {cursor!r} is malformed: it must be a next_cursor as it was given. "
-            "Start again without one."
+            f"Item status {status!r} is unknown: an item is {', '.join(ItemStatus)}. "
+            "Use one of these, or leave it out."
         ) from None
+    params = {"status": wanted, "limit": limit, "after_at": after[0], "after_key": after[1]}
+    return _owned_rows("get_items", job_id, user_id, JobItem.from_row, **params)
+
+
+def _logs(
+    job_id: UUID | str, user_id: object, limit: int | None, after: int | None
+) -> Operation[list[JobLog]]:
+    return _owned_rows("get_logs", job_id, user_id, JobLog.from_row, limit=limit, after=after)
+
+
+def _page(
+    asked: Operation[list[T]], limit: int, cursor_of: Callable[[T], str]
+) -> Operation[Page[T]]:
+    """Have what is read make a page; one more than that tells whether another page follows."""
+
+    def read(rows: list[Row]) -> Page[T]:
+        found = asked.read(rows)
+        return Page(found[:limit], cursor_of(found[limit - 1]) if len(found) > limit else None)
+
+    return Operation(asked.statement, asked.params, read)

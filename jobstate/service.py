@@ -268,27 +268,37 @@ class JobService:
         status: ItemStatus | str | None = None,
         *,
         limit: int | None = None,
+        after: JobItem | None = None,
     ) -> list[JobItem]:
         """Read a job's item ledger for its owner; never that of a superseded attempt.
 
-        In the order in which the items were recorded; with `limit`, the first of them.
+        In the order in which the items were recorded; with `limit`, the first of them, or of those
+        that come after the item `after`. One that is recorded again meanwhile comes again, last.
 
         Raises:
             JobNotFound: There is no such job.
             NotOwner: It belongs to somebody else.
         """
-        return self.store.run(reading.get_job_items(job_id, user_id, status, limit))
+        return self.store.run(reading.get_job_items(job_id, user_id, status, limit, after))
 
-    def get_job_logs(self, job_id: UUID | str, user_id: object) -> list[JobLog]:
+    def get_job_logs(
+        self,
+        job_id: UUID | str,
+        user_id: object,
+        *,
+        limit: int | None = None,
+        after: JobLog | None = None,
+    ) -> list[JobLog]:
         """Read what the bodies of a job's attempts have logged, for its owner, oldest first.
 
-        Kept where the task has `job_logs`: the first thousand records of each attempt.
+        Kept where the task has `job_logs`: the first thousand records of each attempt. With
+        `limit`, the first of them, or of those that come after the record `after`.
 
         Raises:
             JobNotFound: There is no such job.
             NotOwner: It belongs to somebody else.
         """
-        return self.store.run(reading.get_job_logs(job_id, user_id))
+        return self.store.run(reading.get_job_logs(job_id, user_id, limit, after))
 
     def cancel(self, job_id: UUID | str, user_id: object) -> Job:
         """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``.

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from jobstate import reading
+from jobstate import paging, reading
 from jobstate.cli.output import (
     compact,
     moment,
@@ -38,7 +38,7 @@ COLUMNS = ("ID", "OWNER", "TYPE", "STATUS", "PROGRESS", "AGE", "MESSAGE")
 @click.option(
     "--limit",
     metavar="N",
-    type=click.IntRange(1, reading.MAX_PAGE),
+    type=click.IntRange(1, paging.MAX_PAGE),
     default=50,
     show_default=True,
     help="How many jobs at most.",

@@ -531,8 +531,8 @@ where jobs.id = cast(:job_id as uuid)
 order by job_events.id;
 
 -- name: get_items
--- Read the items of a job's valid attempt, or the first of them, in the order they were recorded,
--- and whether this user owns the job.
+-- Read the items of a job's valid attempt, or the first of them after a given one, in the order they
+-- were recorded, and whether this user owns the job.
 select
     jobs.user_id = :user_id, job_items.job_id, job_items.key, job_items.attempt,
     job_items.status, job_items.label, job_items.error_message, job_items.at
@@ -541,19 +541,31 @@ left join {schema}.job_items
     on job_items.job_id = jobs.id
     and job_items.attempt = jobs.attempt
     and (cast(:status as text) is null or job_items.status = cast(:status as text))
+    and (
+        cast(:after_at as timestamptz) is null
+        or (job_items.at, job_items.key) > (cast(:after_at as timestamptz), cast(:after_key as text))
+    )
 where jobs.id = cast(:job_id as uuid)
 order by job_items.at, job_items.key
 limit cast(:limit as bigint);
 
 -- name: get_logs
--- Read what the attempts of a job have logged, oldest first, and whether this user owns the job.
+-- Read what the attempts of a job have logged, or the first of it after a given line, oldest first,
+-- and whether this user owns the job.
 select
     jobs.user_id = :user_id, job_logs.id, job_logs.job_id, job_logs.attempt, job_logs.at,
     job_logs.level, job_logs.logger, job_logs.message
 from {schema}.jobs
-left join {schema}.job_logs on job_logs.job_id = jobs.id
+left join {schema}.job_logs
+    on job_logs.job_id = jobs.id
+    and job_logs.id > coalesce(cast(:after as bigint), 0)
 where jobs.id = cast(:job_id as uuid)
-order by job_logs.id;
+order by job_logs.id
+limit cast(:limit as bigint);
+
+-- name: count_logs
+-- Count the lines that the attempts of a job have logged.
+select count(*) from {schema}.job_logs where job_id = cast(:job_id as uuid);
 
 -- name: stats
 -- Count all jobs by type and status: the index of the owners has all it takes, and is read whole.

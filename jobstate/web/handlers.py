@@ -6,6 +6,7 @@ from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from jobstate.errors import AssetNotFound, InvalidValueError
+from jobstate.reading import page_of_items, page_of_logs
 from jobstate.records import Asset, Job
 from jobstate.retrying import Which
 from jobstate.values import owner_text
@@ -39,6 +40,9 @@ from jobstate.web.watch import OVERLAP
 LONGEST_WAIT = 30.0
 """How long a request may wait for a job to land, in seconds."""
 
+PAGE = 50
+"""How much a page of a list has where the client does not say."""
+
 _MOST_DIGITS = 16
 """How many digits a position has at most; it lies before the year 2287."""
 
@@ -52,11 +56,10 @@ def list_jobs(request: Request) -> Plan:
         owner,
         status=query.get("status") or None,
         job_type=query.get("job_type") or None,
-        limit=_whole(query.get("limit") or "50"),
-        cursor=query.get("cursor") or None,
+        limit=_limit(request),
+        cursor=_cursor(request),
     )
-    shapes = [job_shape(job, request.base) for job in page.items]
-    return tagged(request, json_answer(page_shape(shapes, page.next_cursor)))
+    return _all(request, [job_shape(job, request.base) for job in page.items], page.next_cursor)
 
 
 def read_job(request: Request) -> Plan:
@@ -99,18 +102,25 @@ def list_history(request: Request) -> Plan:
 
 
 def list_items(request: Request) -> Plan:
-    """List what became of the items of a job."""
+    """List what became of the items of a job, in the order they were recorded."""
     owner = yield from _owner(request)
-    status = request.query.get("status") or None
-    items = yield lambda jobs: jobs.get_job_items(_job_id(request), owner, status)
-    return _all(request, [item_shape(item) for item in items])
+    asked = page_of_items(
+        _job_id(request),
+        owner,
+        status=request.query.get("status") or None,
+        limit=_limit(request),
+        cursor=_cursor(request),
+    )
+    page = yield lambda jobs: jobs.store.run(asked)
+    return _all(request, [item_shape(item) for item in page.items], page.next_cursor)
 
 
 def list_logs(request: Request) -> Plan:
     """List what a job has logged, oldest first, where that is kept."""
     owner = yield from _owner(request)
-    logs = yield lambda jobs: jobs.get_job_logs(_job_id(request), owner)
-    return _all(request, [log_shape(line) for line in logs])
+    asked = page_of_logs(_job_id(request), owner, limit=_limit(request), cursor=_cursor(request))
+    page = yield lambda jobs: jobs.store.run(asked)
+    return _all(request, [log_shape(line) for line in page.items], page.next_cursor)
 
 
 def stream_job(request: Request) -> Plan:
@@ -183,8 +193,8 @@ def _assets(request: Request) -> Generator[Ask, Any, list[Asset]]:
     return assets
 
 
-def _all(request: Request, shapes: list[Shape]) -> Answer:
-    return tagged(request, json_answer(page_shape(shapes)))
+def _all(request: Request, shapes: list[Shape], next_cursor: str | None = None) -> Answer:
+    return tagged(request, json_answer(page_shape(shapes, next_cursor)))
 
 
 def _job_id(request: Request) -> str:
@@ -224,13 +234,19 @@ def _position(request: Request) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
-def _whole(text: str) -> int:
+def _limit(request: Request) -> int:
+    """Read how much a page is to have; the list itself knows how much it may."""
+    text = request.query.get("limit") or str(PAGE)
     try:
         return int(text)
     except ValueError:
         raise InvalidValueError(
-            f"The limit {text!r} is no whole number. Pass one such as 50, or leave it out."
+            f"The limit {text!r} is no whole number. Pass one such as {PAGE}, or leave it out."
         ) from None
+
+
+def _cursor(request: Request) -> str | None:
+    return request.query.get("cursor") or None
 
 
 def _seconds(text: str) -> float:

@@ -170,13 +170,13 @@ class EventList(_List):
 
 
 class ItemList(_List):
-    """The items of a job, in the order they were recorded."""
+    """One page of the items of a job, in the order they were recorded."""
 
     items: list[Item]
 
 
 class LogList(_List):
-    """What a job has logged, oldest first."""
+    """One page of what a job has logged, oldest first."""
 
     items: list[Log]
 

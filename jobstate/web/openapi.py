@@ -3,9 +3,10 @@
 import inspect
 from typing import Any
 
+from jobstate.paging import MAX_PAGE
 from jobstate.states import ItemStatus, JobStatus
 from jobstate.web import models
-from jobstate.web.handlers import LONGEST_WAIT
+from jobstate.web.handlers import LONGEST_WAIT, PAGE
 from jobstate.web.problems import PROBLEM
 from jobstate.web.routes import Kind, Route
 
@@ -29,8 +30,8 @@ _STATUS = {
 _PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "job_type": (_TEXT, "Only jobs of this type"),
     "limit": (
-        {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
-        "How many jobs a page has",
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE},
+        "How much a page has at most",
     ),
     "cursor": (_TEXT, "The next_cursor of the page before"),
     "user_id": (_TEXT, "Whose jobs; for admins alone"),

@@ -74,9 +74,21 @@ ROUTES = (
     ),
     Route("list_history", "GET", "/jobs/{job_id}/history", handlers.list_history, Kind.HISTORY),
     Route(
-        "list_items", "GET", "/jobs/{job_id}/items", handlers.list_items, Kind.ITEMS, ("status",)
+        "list_items",
+        "GET",
+        "/jobs/{job_id}/items",
+        handlers.list_items,
+        Kind.ITEMS,
+        ("status", "limit", "cursor"),
     ),
-    Route("list_logs", "GET", "/jobs/{job_id}/logs", handlers.list_logs, Kind.LOGS),
+    Route(
+        "list_logs",
+        "GET",
+        "/jobs/{job_id}/logs",
+        handlers.list_logs,
+        Kind.LOGS,
+        ("limit", "cursor"),
+    ),
     Route("stream_job", "GET", "/jobs/{job_id}/events", handlers.stream_job, Kind.STREAM),
     Route(
         "cancel_job", "POST", "/jobs/{job_id}/cancel", handlers.cancel_job, Kind.JOB, success=202

@@ -107,6 +107,24 @@ def test_an_item_that_fails_keeps_nobody_waiting_and_two_clicks_are_one_retry(
     assert sent == [1, 2, 4, 1, 2, 3, 4]
 
 
+@pytest.mark.examples("docs/how-to/items.md", "an exception is recorded", "after=part")
+def test_a_ledger_is_read_part_by_part(
+    examples: list[Example], send_invoices: JobTask, service: JobService
+) -> None:
+    example = examples[1]
+    example.replace("1000", "2")
+    job = run(send_invoices, send_invoices.enqueue([1, 2, 3, 4, 5], user_id=USER))
+    shown: list[list[str]] = []
+    names = {
+        "job": job,
+        "jobs": SimpleNamespace(service=service),
+        "user": SimpleNamespace(id=USER),
+        "show": lambda part: shown.append([item.key for item in part]),
+    }
+    example.run(names)
+    assert shown == [["1", "2"], ["3", "4"], ["5"]]
+
+
 @pytest.mark.examples("docs/how-to/items.md", "record_items")
 def test_what_is_done_in_bulk_is_recorded_in_bulk(examples: list[Example], app: Celery) -> None:
     jobstate.install(app)

@@ -8,9 +8,19 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from jobstate import InvalidValueError, Job, JobService, JobStatus
+from jobstate import (
+    InvalidValueError,
+    ItemStatus,
+    Job,
+    JobService,
+    JobStatus,
+    NotOwner,
+    reporting,
+)
+from jobstate.items import Outcome
+from jobstate.logs import Line
 from jobstate.reading import list_all_jobs
-from tests.factories import failed_job
+from tests.factories import failed_job, processing_job
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -162,9 +172,13 @@ def test_a_wrong_filter_is_refused(jobs: JobService, user_id: UUID) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, "5"])
-def test_a_wrong_number_of_items_is_refused(jobs: JobService, user_id: UUID, limit: Any) -> None:
+def test_a_wrong_number_of_items_or_lines_is_refused(
+    jobs: JobService, user_id: UUID, limit: Any
+) -> None:
     with pytest.raises(InvalidValueError, match=f"The limit {limit!r} is wrong: at least one item"):
         jobs.get_job_items(uuid4(), user_id, limit=limit)
+    with pytest.raises(InvalidValueError, match=f"The limit {limit!r} is wrong: at least one line"):
+        jobs.get_job_logs(uuid4(), user_id, limit=limit)
 
 
 def test_the_first_items_are_read_in_the_order_they_were_recorded(
@@ -175,6 +189,46 @@ def test_the_first_items_are_read_in_the_order_they_were_recorded(
     assert len(every) == 3
     assert [item.key for item in jobs.get_job_items(job.id, user_id, limit=2)] == every[:2]
     assert len(jobs.get_job_items(job.id, user_id, limit=9)) == 3
+
+
+def test_items_are_read_part_by_part(
+    jobs: JobService, service: JobService, user_id: UUID, connect: Connect
+) -> None:
+    """Also those of the same moment, and those of one status alone."""
+    job = failed_job(service.store, user_id=user_id)
+    connect().execute("update jobstate.job_items set at = '2026-05-17 12:00:00.000001+00'")
+    every = jobs.get_job_items(job.id, user_id)
+    for number, item in enumerate(every, 1):
+        assert jobs.get_job_items(job.id, user_id, after=item) == every[number:]
+        assert jobs.get_job_items(job.id, user_id, limit=1, after=item) == every[number:][:1]
+    failed = [item for item in every if item.status is ItemStatus.FAILED]
+    assert jobs.get_job_items(job.id, user_id, "failed", after=failed[0]) == failed[1:]
+
+
+def test_an_item_that_is_recorded_again_comes_again_and_hides_no_other(
+    jobs: JobService, service: JobService, user_id: UUID
+) -> None:
+    hold = processing_job(service.store, user_id=user_id)
+    done = Outcome(ItemStatus.SUCCEEDED)
+    service.store.run(reporting.record_items(hold, {"a": done}))
+    service.store.run(reporting.record_items(hold, {"b": done}))
+    (first,) = jobs.get_job_items(hold.job_id, user_id, limit=1)
+    service.store.run(reporting.record_items(hold, {"a": Outcome(ItemStatus.FAILED)}))
+    rest = jobs.get_job_items(hold.job_id, user_id, after=first)
+    assert [(item.key, item.status) for item in rest] == [("b", "succeeded"), ("a", "failed")]
+
+
+def test_a_log_is_read_part_by_part(jobs: JobService, service: JobService, user_id: UUID) -> None:
+    hold = processing_job(service.store, user_id=user_id)
+    lines = [Line(0.0, "INFO", "shop", str(number)) for number in range(3)]
+    service.store.run(reporting.write_logs(hold, lines))
+    every = jobs.get_job_logs(hold.job_id, user_id)
+    assert [line.message for line in every] == ["0", "1", "2"]
+    assert jobs.get_job_logs(hold.job_id, user_id, limit=2) == every[:2]
+    assert jobs.get_job_logs(hold.job_id, user_id, limit=2, after=every[0]) == every[1:]
+    assert jobs.get_job_logs(hold.job_id, user_id, after=every[-1]) == []
+    with pytest.raises(NotOwner):
+        jobs.get_job_logs(hold.job_id, uuid4(), after=every[-1])
 
 
 def test_an_operator_lists_everybodys_jobs(service: JobService) -> None:

@@ -11,7 +11,7 @@ import pytest
 from jobstate import Job, JobEvent, JobService, JobStatus, reporting
 from jobstate.errors import NotRetryable
 from jobstate.logs import Line
-from jobstate.web.page import text
+from jobstate.web.page import pages, text
 from jobstate.web.page.look import title_of
 from tests.factories import hold_of, landed, processing_job, queued_job, released, take
 from tests.web.sites import PAGE
@@ -149,6 +149,20 @@ def test_the_log_is_shown_where_it_is_kept(
     assert "<summary>1 line</summary>" in page
     assert '<li data-level="warning">' in page
     assert "&lt;b&gt;odd&lt;/b&gt;" in page
+
+
+def test_of_a_very_long_log_the_first_lines_are_shown(
+    client: httpx.Client, service: JobService, user_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_LINES", 3)
+    hold = processing_job(service.store, user_id=user_id)
+    for count, more in ((3, False), (2, True)):
+        lines = [Line(0.0, "INFO", "shop", "Done")] * count
+        service.store.run(reporting.write_logs(hold, lines))
+        page = client.get(f"{PAGE}/{hold.job_id}").text
+        assert page.count("<li data-level=") == 3
+        assert ("and 2 more</p>" in page) is more
+    assert "<summary>5 lines</summary>" in page
 
 
 def test_a_job_leads_to_those_it_belongs_to(

@@ -1,14 +1,19 @@
 """What the owner of jobs reads about them."""
 
+import base64
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
-from jobstate import Job, JobService, JobStatus
+from jobstate import ItemStatus, Job, JobService, JobStatus, reporting
+from jobstate.items import Outcome
+from jobstate.logs import Line
 from jobstate.web.problems import PROBLEM
+from tests.factories import processing_job
 from tests.web.conftest import OpenClient
 from tests.web.jobs import rich_job
 from tests.web.sites import USER
@@ -39,6 +44,23 @@ SHOWN = {
 }
 
 JobIn = Callable[[JobStatus | str], Job]
+
+
+def read_in_pages(
+    client: httpx.Client, path: str, sizes: tuple[int, ...], **query: str
+) -> list[Any]:
+    """Read a list page by page, and check how much each has."""
+    read: list[Any] = []
+    cursor = None
+    for size in sizes:
+        params = {**query, "limit": str(sizes[0])} | ({"cursor": cursor} if cursor else {})
+        page = client.get(path, params=params).json()
+        assert set(page) == {"items", "next_cursor"}
+        assert len(page["items"]) == size
+        read += page["items"]
+        cursor = page["next_cursor"]
+    assert cursor is None
+    return read
 
 
 def test_a_job_is_shown_with_where_everything_about_it_is(
@@ -88,17 +110,7 @@ def test_a_list_is_read_page_by_page(
     client: httpx.Client, service: JobService, user_id: UUID
 ) -> None:
     made = [str(service.create_job(user_id, "report").id) for _ in range(5)]
-    read: list[str] = []
-    cursor = None
-    for size in (2, 2, 1):
-        params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
-        page = client.get("/api/jobs", params=params).json()
-        assert set(page) == {"items", "next_cursor"}
-        assert len(page["items"]) == size
-        read += [job["id"] for job in page["items"]]
-        cursor = page["next_cursor"]
-    assert read == made[::-1]
-    assert cursor is None
+    assert [job["id"] for job in read_in_pages(client, "/api/jobs", (2, 2, 1))] == made[::-1]
 
 
 def test_a_list_is_narrowed(client: httpx.Client, job_in: JobIn) -> None:
@@ -144,6 +156,67 @@ def test_all_that_there_is_about_a_job_is_listed(
     failed = client.get(links["items"], params={"status": "failed"}).json()["items"]
     assert failed == found["items"]["items"][:1]
     assert client.get(links["items"], params={"status": "lost"}).status_code == 400
+
+
+@pytest.fixture
+def long_job(service: JobService, user_id: UUID) -> UUID:
+    """A job of sixty items and as many lines."""
+    hold = processing_job(service.store, user_id=user_id)
+    statuses = [ItemStatus.FAILED] * 5 + [ItemStatus.SUCCEEDED] * 55
+    items = {f"{number:02}": Outcome(status) for number, status in enumerate(statuses)}
+    service.store.run(reporting.record_items(hold, items))
+    lines = [Line(0.0, "INFO", "shop", f"{number:02}") for number in range(60)]
+    service.store.run(reporting.write_logs(hold, lines))
+    return hold.job_id
+
+
+def test_items_and_logs_are_read_page_by_page(client: httpx.Client, long_job: UUID) -> None:
+    path = f"/api/jobs/{long_job}"
+    for name, field in (("items", "key"), ("logs", "message")):
+        first = client.get(f"{path}/{name}").json()
+        assert len(first["items"]) == 50, "the first page, where nobody says how long it is"
+        assert first["next_cursor"]
+        whole = client.get(f"{path}/{name}", params={"limit": "1000"}).json()
+        assert whole["next_cursor"] is None
+        assert [one[field] for one in whole["items"]] == [f"{number:02}" for number in range(60)]
+        assert read_in_pages(client, f"{path}/{name}", (25, 25, 10)) == whole["items"]
+    failed = read_in_pages(client, f"{path}/items", (2, 2, 1), status="failed")
+    assert [item["key"] for item in failed] == ["00", "01", "02", "03", "04"]
+
+
+def encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+BAD_CURSORS = [
+    "nonsense",
+    "\N{BULLET}",
+    encoded("[]"),
+    encoded("null"),
+    encoded("[true]"),
+    encoded("[0]"),
+    encoded(f"[{2**63}]"),
+    encoded('["2026-05-17"]'),
+    encoded('["yesterday", "key"]'),
+    encoded('["2026-05-17T12:00:00+00:00", 7]'),
+    encoded('["2026-05-17T12:00:00+00:00", "\\u0000"]'),
+    encoded('["2026-05-17T12:00:00+00:00", "\\ud800"]'),
+    encoded('[null, "2026-05-17T12:00:00+00:00", "3f0c9b9e-0000-7000-8000-000000000000"]'),
+]
+"""Among them the cursors of other lists."""
+
+
+@pytest.mark.parametrize("name", ["items", "logs"])
+def test_a_list_about_a_job_refuses_a_page_that_it_cannot_give(
+    client: httpx.Client, long_job: UUID, name: str
+) -> None:
+    path = f"/api/jobs/{long_job}/{name}"
+    queries = [{"limit": limit} for limit in ("0", "-1", "1001", "many")]
+    queries += [{"cursor": cursor} for cursor in BAD_CURSORS]
+    for query in queries:
+        answer = client.get(path, params=query)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (400, PROBLEM), query
+        assert answer.json()["detail"].startswith(f"The {next(iter(query))} ")
 
 
 def test_a_long_poll_answers_with_the_landing(

@@ -12,7 +12,8 @@ from jobstate.errors import (
     JobStateError,
     NotRetryable,
 )
-from jobstate.records import Asset, Job, Stats
+from jobstate.reading import count_logs
+from jobstate.records import Asset, Job, JobLog, Stats
 from jobstate.states import ItemStatus, JobStatus
 from jobstate.web import handlers
 from jobstate.web.exchange import Answer, Download, Plan, Request
@@ -24,6 +25,9 @@ from jobstate.web.shapes import asset_name
 
 MOST_ITEMS = 100
 """How many failed items are shown."""
+
+MOST_LINES = 1000
+"""How many lines of a log are shown: all that one attempt keeps."""
 
 MOST_PICTURE = 5_000_000
 """How large a picture may be to be shown within the page, in bytes."""
@@ -101,7 +105,12 @@ class Pages:
             )
         assets: list[Asset] = yield lambda jobs: jobs.get_job_assets(job.id, job.user_id)
         events = yield lambda jobs: jobs.get_job_events(job.id, job.user_id)
-        logs = yield lambda jobs: jobs.get_job_logs(job.id, job.user_id)
+        logs: list[JobLog] = yield lambda jobs: jobs.get_job_logs(
+            job.id, job.user_id, limit=MOST_LINES
+        )
+        lines = len(logs)
+        if lines == MOST_LINES:
+            lines = yield lambda jobs: jobs.store.run(count_logs(job.id))
         files = [_file(request.base, asset) for asset in assets]
         context = {
             "job": job,
@@ -114,6 +123,7 @@ class Pages:
             "hidden": job.items_failed - len(failed),
             "events": events,
             "logs": logs,
+            "lines": lines,
         }
         return self._artist.draw("job.html", request, context, 409 if problem else 200)
 

@@ -13,6 +13,11 @@ from fastapi import UploadFile
 from tasks import files
 
 MAX_FILES = 50
+MAX_STEM = 60
+"""How many characters are kept of a name, without its suffix."""
+MAX_STEM_BYTES = 200
+"""What they take at most: a file system allows 255 bytes, and a number, a suffix and how many more
+files there are may follow."""
 
 
 class UploadRefused(Exception):  # noqa: N818 - the same form as JobFailed
@@ -69,7 +74,7 @@ def _names(given: Sequence[UploadFile], suffixes: tuple[str, ...]) -> list[str]:
     for file in given:
         # Some browsers send a whole path, and anybody may send anything.
         plain = Path(str(file.filename).replace("\\", "/")).name
-        stem = re.sub(r"[^\w. -]", "_", Path(plain).stem).strip(". ")[:60] or "file"
+        stem = _shortened(re.sub(r"[^\w. -]", "_", Path(plain).stem).strip(". ")) or "file"
         suffix = Path(plain).suffix.lower()
         if suffix not in suffixes:
             raise UploadRefused(f"{plain!r} is of the wrong kind. Choose {', '.join(suffixes)}.")
@@ -79,6 +84,12 @@ def _names(given: Sequence[UploadFile], suffixes: tuple[str, ...]) -> list[str]:
             name = f"{stem}-{number}{suffix}"
         names.append(name)
     return names
+
+
+def _shortened(stem: str) -> str:
+    """Returns as much of a name as every file system can keep, in whole characters."""
+    start = stem[:MAX_STEM].encode()[:MAX_STEM_BYTES]
+    return start.decode(errors="ignore").rstrip(". ")
 
 
 def _title(names: Sequence[str]) -> str:

@@ -48,6 +48,19 @@ def test_uploaded_images_become_thumbnails(
     assert ("ada", folder, 3 * len(picture())) in uploads(jobs)
 
 
+@pytest.mark.parametrize("letter", ["a", "\N{LATIN SMALL LETTER U WITH DIAERESIS}", "\U00020000"])
+def test_a_name_that_no_file_system_keeps_is_shortened(
+    client: httpx.Client, jobs: JobService, site: Site, letter: str
+) -> None:
+    """Also where each letter takes four bytes, and several files have the same name."""
+    files = [("images", (letter * 300 + ".png", picture(), "image/png"))] * 12
+    job = landed(jobs, client.post("/thumbnails", files=files))
+    assert (job.status, job.result) == (JobStatus.COMPLETED, {"images": 12})
+    folder = site.uploads.parent / job.parameters["folder"]
+    assert folder.name.endswith(".png and 11 more")
+    assert all(path.name.startswith(letter * 50) for path in folder.iterdir())
+
+
 def test_an_uploaded_csv_is_imported(client: httpx.Client, jobs: JobService) -> None:
     text = b"name,email,country\nAda,ada@example.org,DE\nBob,bob,DE\n"
     job = landed(jobs, client.post("/import", files={"customers": ("people.csv", text)}))

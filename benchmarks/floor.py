@@ -8,9 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 from benchmarks.measures import Watcher, cpu_of
-from jobstate.attempts import Hold, Landing, Policy, land, note_published, take
+from jobstate.attempts import Hold, Landing, Policy, land, take
 from jobstate.creation import NewJob, create_job
 from jobstate.embedded import Postgres
+from jobstate.publishing import note_published
 from jobstate.settings import Settings
 from jobstate.states import JobStatus
 from jobstate.store import Operation, Store

@@ -5,7 +5,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import TypeVar
 
-from jobstate import attempts
+from jobstate import attempts, publishing
 from jobstate.attempts import Hold
 from jobstate.celery.patience import insist
 from jobstate.celery.runtime import Runtime
@@ -144,7 +144,7 @@ class Fence:
         if self._repeatable:
             ticket, grace = self.hold.attempt - 1, self.runtime.settings.lost_grace
             with suppress(StoreUnavailable):
-                self.run(attempts.put_back(self.hold.job_id, ticket, None, grace))
+                self.run(publishing.put_back(self.hold.job_id, ticket, None, grace))
 
     def _doubt(self) -> None:
         self.doubts += 1

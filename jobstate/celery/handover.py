@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from jobstate import attempts, sweeping
+from jobstate import attempts, publishing, sweeping
 from jobstate.attempts import Hold
 from jobstate.celery.attempt import is_running
 from jobstate.celery.bench import Bench
@@ -115,7 +115,7 @@ class LostMessage:
 
     def putting_back(self, grace: float) -> Operation[None]:
         """Return what has it published again, after a pause."""
-        return attempts.put_back(self.job_id, self.ticket, self.code, grace)
+        return publishing.put_back(self.job_id, self.ticket, self.code, grace)
 
 
 def is_gone(hold: Hold, pid: int, bench: Bench) -> bool:

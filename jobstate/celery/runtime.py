@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from celery import Celery
 
-from jobstate import attempts, sweeping
+from jobstate import publishing, sweeping
 from jobstate.aio import AsyncJobService
 from jobstate.attempts import Hold
 from jobstate.celery.announce import Announcer
@@ -138,7 +138,7 @@ class Runtime:
             raise
         PUBLICATIONS.add("published")
         self._circuit.worked()
-        self._note(attempts.note_published(job_id, ticket, self.settings.publish_grace))
+        self._note(publishing.note_published(job_id, ticket, self.settings.publish_grace))
         return True
 
     def publish_together(self, calls: Mapping[UUID, Callable[..., object]]) -> bool:
@@ -160,7 +160,7 @@ class Runtime:
         PUBLICATIONS.add("published", len(calls) - len(refused))
         PUBLICATIONS.add("refused", len(refused))
         self._circuit.worked()
-        self._note(attempts.note_batch_published([key for key in calls if key not in refused]))
+        self._note(publishing.note_batch_published([key for key in calls if key not in refused]))
         for job_id, error in refused.items():
             self._end(job_id, 0, error)
         for error in refused.values():
@@ -196,7 +196,7 @@ class Runtime:
             again: Publish it also when its message went out before.
         """
         job_id = job.id if isinstance(job, Job) else job_id_of(job)
-        row = self.service.store.run(attempts.message_of(job_id, again=again))
+        row = self.service.store.run(publishing.message_of(job_id, again=again))
         if row is None:
             return False
         task_name, stored, ticket, eta, expires = row

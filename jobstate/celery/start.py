@@ -16,7 +16,7 @@ from celery import Task
 from celery.app.task import Context
 from celery.exceptions import Ignore, Reject
 
-from jobstate import attempts, sweeping
+from jobstate import attempts, publishing, sweeping
 from jobstate.attempts import Hold, Policy, Taking
 from jobstate.celery.attempt import Attempt
 from jobstate.celery.patience import insist
@@ -168,7 +168,7 @@ def _put_back(runtime: Runtime, delivery: Delivery) -> None:
 
     Should the process end before, the sweeper needs evidence of the loss.
     """
-    again = attempts.put_back(
+    again = publishing.put_back(
         delivery.job_id, delivery.ticket or 0, None, runtime.settings.lost_grace
     )
     insist(lambda: runtime.service.store.run(again), delivery.job_id)

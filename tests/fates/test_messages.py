@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from jobstate import Job, JobStatus, attempts
+from jobstate import Job, JobStatus, publishing
 from tests.fates.conftest import OpenFates
 from tests.fates.fate import REDIS, fate
 from tests.fates.site import FateSite, Lands
@@ -59,7 +59,7 @@ def test_lost_message(shared: FateSite, lands: Lands) -> None:
 @fate()
 def test_message_lost_ten_times(shared: FateSite, lands: Lands) -> None:
     job = shared.store("adds", 1)
-    shared.service.store.run(attempts.note_published(job.id, 0, 60))
+    shared.service.store.run(publishing.note_published(job.id, 0, 60))
     lost_nine_times(shared, job)
     later = runs_later(shared)
     shared.strikes()
@@ -118,7 +118,7 @@ def test_far_eta(shared: FateSite, lands: Lands) -> None:
 
 def published_again(site: FateSite, job: Job) -> Job:
     """Have a message taken for lost: nothing was published but what the test has."""
-    site.service.store.run(attempts.note_published(job.id, 0, 0.5))
+    site.service.store.run(publishing.note_published(job.id, 0, 0.5))
     site.strikes()
     later = runs_later(site)
     # On solo, the message has to wait; elsewhere it may start the job at once.
@@ -130,7 +130,7 @@ def published_again(site: FateSite, job: Job) -> Job:
 def runs_later(site: FateSite) -> Job:
     """Have a job at work that was published later, and noted as such before it was taken."""
     later = site.store("waits")
-    site.service.store.run(attempts.note_published(later.id, 0, 60))
+    site.service.store.run(publishing.note_published(later.id, 0, 60))
     site.publish(later, "waits", ticket=0)
     site.running(later)
     return later

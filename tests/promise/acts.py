@@ -12,6 +12,7 @@ from jobstate import (
     JobService,
     JobStatus,
     attempts,
+    publishing,
     reporting,
     sweeping,
 )
@@ -126,7 +127,7 @@ class Acts:
         job_id, ticket = message
         self.broker.messages.remove(message)
         code, entry = ErrorCode.UNKNOWN_TASK, self.entries[job_id]
-        self._store.run(attempts.put_back(job_id, ticket, code, SETTINGS.lost_grace))
+        self._store.run(publishing.put_back(job_id, ticket, code, SETTINGS.lost_grace))
         if entry.is_free_for(ticket):
             entry.error_code = code
         self._judge.check()

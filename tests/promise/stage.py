@@ -10,7 +10,8 @@ from greenlet import greenlet
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from jobstate import Settings, attempts
+from jobstate import Settings, publishing
+from jobstate.attempts import Hold
 from jobstate.store import Operation, Script, Store
 from jobstate.sweeper import Sweeper
 from tests.promise.ledger import GRACE, Span
@@ -95,14 +96,14 @@ class Broker:
 
     def publish(self, store: Store, job_id: UUID, *, again: bool) -> bool:
         """Publish a job from its row, and note it there."""
-        row = store.run(attempts.message_of(job_id, again=again))
+        row = store.run(publishing.message_of(job_id, again=again))
         if row is None:
             return False
         self.messages.append((job_id, row[2]))
         if (job_id, row[2]) not in self.ever:
             self.ever.append((job_id, row[2]))
         grace = SETTINGS.publish_grace
-        store.run(attempts.note_published(job_id, row[2], grace))
+        store.run(publishing.note_published(job_id, row[2], grace))
         return True
 
 
@@ -170,7 +171,7 @@ class Worker:
     def __init__(self, worker_id: UUID) -> None:
         self.worker_id = worker_id
         self.is_up = True
-        self.holds: list[attempts.Hold] = []
+        self.holds: list[Hold] = []
         """What its bodies take themselves to hold; some may have lost it."""
 
 

@@ -19,7 +19,7 @@ from jobstate import (
     NotOwner,
     NotRetryable,
     StoreUnavailable,
-    attempts,
+    publishing,
     reporting,
 )
 from jobstate.items import ItemKeys
@@ -57,7 +57,7 @@ def test_a_retry_is_a_new_job_that_makes_the_same_call(service: JobService) -> N
         timedelta(hours=1), abs=timedelta(seconds=1)
     )
     assert service.get_job_internal(job.id) == job, "the job that is retried stays as it is"
-    row = service.store.run(attempts.message_of(again.id, again=False))
+    row = service.store.run(publishing.message_of(again.id, again=False))
     assert row is not None
     assert row[:3] == (
         "tasks.report",
@@ -110,7 +110,7 @@ def test_two_clicks_are_one_retry(jobs_url: str) -> None:
     service = JobService(jobs_url, publish=lambda job_id: not published.append(job_id))
     job = failed_job(service.store)
     again = service.retry(job.id, job.user_id, "failed")
-    service.store.run(attempts.note_published(again.id, 0, 60))
+    service.store.run(publishing.note_published(again.id, 0, 60))
     for only in ("failed", "all"):
         assert service.retry(job.id, job.user_id, only).id == again.id
     take(service.store, again.id)

@@ -17,6 +17,7 @@ from jobstate import (
     Settings,
     StoreUnavailable,
     attempts,
+    publishing,
     reporting,
     sweeping,
 )
@@ -62,8 +63,8 @@ def test_every_write_gives_up_on_a_row_that_stays_locked(
         store.run(create_job(new_job(user_id=user_id, idempotency_key="a"), crowd.settings), holder)
         operations: list[Operation[object]] = [
             reporting.add_asset(hold, "csv", "u", "p", 9, content_type=None, sha256=None),
-            attempts.put_back(queued.id, 0, None, 1.0),
-            attempts.note_published(queued.id, 0, 60),
+            publishing.put_back(queued.id, 0, None, 1.0),
+            publishing.note_published(queued.id, 0, 60),
             attempts.clear_followups(done.job_id),
             sweeping.renew_lease(hold.worker_id, 60),
             sweeping.end_worker(hold.worker_id),

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from jobstate import Job, JobStatus, Settings, attempts
+from jobstate import Job, JobStatus, Settings, publishing
 from jobstate.attempts import Hold, Policy
 from jobstate.reading import get_job_internal
 from jobstate.records import SweepReport
@@ -48,7 +48,7 @@ class Scene:
     def publish(self, job: Job | UUID) -> bool:
         """Publish like an app with a broker does: from the row, and note it there."""
         job_id = job if isinstance(job, UUID) else job.id
-        row = self.store.run(attempts.message_of(job_id, again=True))
+        row = self.store.run(publishing.message_of(job_id, again=True))
         if row is None:
             return False
         if job_id in self.unpublishable:
@@ -56,7 +56,7 @@ class Scene:
         if not self.broker_is_up:
             return False
         grace = self.settings.publish_grace
-        self.store.run(attempts.note_published(job_id, row[2], grace))
+        self.store.run(publishing.note_published(job_id, row[2], grace))
         self.published.append(job_id)
         return True
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobstate import JobStatus, attempts, sweeping
+from jobstate import JobStatus, publishing, sweeping
 from jobstate.states import ErrorCode
 from tests.factories import landed, queued_job, released, take
 from tests.sweeping.scene import AT_MOST_ONCE, Scene
@@ -104,7 +104,9 @@ def test_a_job_whose_message_is_thrown_away_ten_times_was_never_delivered(scene:
 
 def test_a_job_whose_task_one_worker_does_not_know_is_left_to_another(scene: Scene) -> None:
     job = scene.queued()
-    scene.store.run(attempts.put_back(job.id, 0, ErrorCode.UNKNOWN_TASK, scene.settings.lost_grace))
+    scene.store.run(
+        publishing.put_back(job.id, 0, ErrorCode.UNKNOWN_TASK, scene.settings.lost_grace)
+    )
     assert scene.read(job).status is JobStatus.QUEUED
     scene.time_passes(scene.settings.lost_grace)
     assert scene.sweep().published == 0, "it pauses, as it may be the same worker again"
@@ -120,7 +122,7 @@ def test_a_worker_that_throws_away_an_old_message_disturbs_no_later_attempt(scen
     before = scene.read(hold)
     for ticket in (0, 1):
         code = ErrorCode.UNKNOWN_TASK
-        scene.store.run(attempts.put_back(hold.job_id, ticket, code, scene.settings.lost_grace))
+        scene.store.run(publishing.put_back(hold.job_id, ticket, code, scene.settings.lost_grace))
     assert scene.read(hold) == before
 
 
@@ -221,8 +223,8 @@ def test_a_message_that_was_thrown_away_before_its_publication_was_noted_goes_ou
 ) -> None:
     """By a worker whose clock is ahead, and that was faster than its publisher."""
     job = queued_job(scene.store)
-    scene.store.run(attempts.put_back(job.id, 0, ErrorCode.EXPIRED, scene.settings.lost_grace))
-    scene.store.run(attempts.note_published(job.id, 0, scene.settings.publish_grace))
+    scene.store.run(publishing.put_back(job.id, 0, ErrorCode.EXPIRED, scene.settings.lost_grace))
+    scene.store.run(publishing.note_published(job.id, 0, scene.settings.publish_grace))
     scene.time_passes(3 * scene.settings.lost_grace)
     scene.sweep()
     assert scene.published == [job.id]

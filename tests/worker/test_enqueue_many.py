@@ -23,7 +23,7 @@ from tests.worker.site import OpenSite, Site
 
 CRASH = """
 import os, sys
-from jobstate import attempts
+from jobstate import publishing
 from jobstate.celery import bulk, runtime
 from tests.worker.site import Site
 
@@ -45,7 +45,7 @@ match moment:
     case "before the commit": site.service.store.run_all = dying
     case "before publishing": bulk.publish_batch = dying
     case "between two pieces": runtime.send_batch = on_the_second(runtime.send_batch)
-    case "before it is noted": attempts.note_batch_published = dying
+    case "before it is noted": publishing.note_batch_published = dying
 calls = [{"args": (n,)} for n in range(20)]
 site.jobs.enqueue_many(site.task("returns"), calls, user_id=user_id)
 """

@@ -9,6 +9,7 @@ from jobstate.celery import (
     JobLogFilter,
     JobState,
     JobTask,
+    Partial,
     current_job,
     install,
 )
@@ -33,7 +34,7 @@ from jobstate.errors import (
     StoreUnavailable,
     TransactionOpen,
 )
-from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Partial, Stats
+from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Stats
 from jobstate.service import JobService
 from jobstate.settings import Settings
 from jobstate.states import (

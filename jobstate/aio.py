@@ -20,7 +20,6 @@ from jobstate.records import (
     JobLog,
     Page,
     Stats,
-    SweepReport,
     Worker,
 )
 from jobstate.retrying import Which, retry
@@ -29,6 +28,7 @@ from jobstate.settings import Settings
 from jobstate.states import ErrorCode, ItemStatus, JobStatus
 from jobstate.storage import Storage, open_storage, required
 from jobstate.store import AsyncEngine, AsyncStore, check_engine, url_of
+from jobstate.sweeper import SweepReport
 from jobstate.values import job_id_of
 from jobstate.waiting import looks
 

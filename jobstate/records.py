@@ -236,28 +236,6 @@ class Worker(_Record):
 
 
 @dataclass(frozen=True, slots=True)
-class SweepReport:
-    """What one round of the sweeper did: numbers of jobs, unless said.
-
-    `buried` are workers that were given up. `unjudged` are workers that are silent, but were not
-    given up: the database has not been seen up for a whole lease. `cleaned` are files of attempts
-    that are over. `purged` are jobs that were kept long enough.
-    """
-
-    buried: int = 0
-    unjudged: int = 0
-    rescued: int = 0
-    failed: int = 0
-    published: int = 0
-    cleaned: int = 0
-    purged: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """Return the numbers in types that JSON knows."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page of a list; `next_cursor` asks for the next one and is None on the last."""
 
@@ -286,17 +264,6 @@ class Stats:
             },
             "oldest_queued_at": _plain(self.oldest_queued_at),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """Returned by a task whose work is worth keeping although some of it failed.
-
-    Its job lands in partial. Callbacks and the next chain step get `result`.
-    """
-
-    result: Any = None
-    error_message: str | None = None
 
 
 def _in_utc(row: tuple[Any, ...]) -> list[Any]:

@@ -7,6 +7,7 @@ then; what is locked is somebody else's just now and is left to a later round.
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from jobstate.attempts import Hold, clear_followups, ending
 from jobstate.cleaning import Cleaner, Files
 from jobstate.errors import StoreRefused, StoreUnavailable
 from jobstate.operations import about
-from jobstate.records import Job, SweepReport
+from jobstate.records import Job
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode
 from jobstate.store import Store
@@ -49,6 +50,28 @@ class Beacon(Protocol):
 
     def light(self, name: UUID) -> bool:
         """Put it there; return whether the broker took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What one round of the sweeper did: numbers of jobs, unless said.
+
+    `buried` are workers that were given up. `unjudged` are workers that are silent, but were not
+    given up: the database has not been seen up for a whole lease. `cleaned` are files of attempts
+    that are over. `purged` are jobs that were kept long enough.
+    """
+
+    buried: int = 0
+    unjudged: int = 0
+    rescued: int = 0
+    failed: int = 0
+    published: int = 0
+    cleaned: int = 0
+    purged: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the numbers in types that JSON knows."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Sweeper:

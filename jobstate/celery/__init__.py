@@ -3,6 +3,7 @@
 from jobstate.celery.current import CurrentJob, current_job
 from jobstate.celery.install import JobState, install
 from jobstate.celery.logcontext import JobLogFilter
+from jobstate.celery.outcome import Partial
 from jobstate.celery.task import JobTask
 
-__all__ = ["CurrentJob", "JobLogFilter", "JobState", "JobTask", "current_job", "install"]
+__all__ = ["CurrentJob", "JobLogFilter", "JobState", "JobTask", "Partial", "current_job", "install"]

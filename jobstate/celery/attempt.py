@@ -20,7 +20,7 @@ from jobstate.celery.runtime import Runtime
 from jobstate.creation import When, moment
 from jobstate.errors import LeaseLost
 from jobstate.operations import about
-from jobstate.records import Job, Partial
+from jobstate.records import Job
 from jobstate.states import ErrorCode, JobStatus
 from jobstate.tracing import JobSpan
 from jobstate.values import to_json
@@ -126,7 +126,7 @@ class Attempt:
         landing = outcome.success(value, self.reports.items.counts, self.runtime.settings)
         if not self.land(landing, followups=self._followups):
             raise Ignore(f"Job {self.job.id} is no longer held by attempt {self.hold.attempt}.")
-        return value.result if isinstance(value, Partial) else value
+        return value.result if isinstance(value, outcome.Partial) else value
 
     def fail(self, error: BaseException) -> bool:
         """Land what left the body as an exception; return whether this attempt did."""

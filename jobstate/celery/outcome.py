@@ -3,6 +3,8 @@
 import os
 import socket
 import traceback
+from dataclasses import dataclass
+from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded
 from celery.exceptions import MaxRetriesExceededError, SoftTimeLimitExceeded
@@ -10,12 +12,22 @@ from celery.exceptions import MaxRetriesExceededError, SoftTimeLimitExceeded
 from jobstate.attempts import Landing
 from jobstate.errors import JobCancelled, JobFailed
 from jobstate.items import ItemCounts
-from jobstate.records import Partial
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode, JobStatus
 from jobstate.values import mend_text, optional_text, to_json
 
 _MAX_DETAIL = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Returned by a task whose work is worth keeping although some of it failed.
+
+    Its job lands in partial. Callbacks and the next chain step get `result`.
+    """
+
+    result: Any = None
+    error_message: str | None = None
 
 
 def success(value: object, counts: ItemCounts, settings: Settings) -> Landing:

@@ -7,8 +7,8 @@ import click
 
 from jobstate.cli.output import print_json, print_table, printable, span
 from jobstate.cli.target import Target
-from jobstate.records import SweepReport
 from jobstate.states import ErrorCode
+from jobstate.sweeper import SweepReport
 
 
 @click.command()

@@ -8,9 +8,8 @@ import psycopg
 from jobstate import Job, JobStatus, Settings, publishing
 from jobstate.attempts import Hold, Policy
 from jobstate.reading import get_job_internal
-from jobstate.records import SweepReport
 from jobstate.store import Store
-from jobstate.sweeper import Sweeper
+from jobstate.sweeper import Sweeper, SweepReport
 from tests.factories import POLICY, hold_of, new_worker, queued_job, service_of, take
 
 MESSAGE_WITH_ERRBACKS = '{"body": "[[], {}, {}]", "followups": true, "errbacks": true}'

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from jobstate.amounts import check_amount, check_progress
 from jobstate.errors import (
     InvalidStateTransitionError,
     InvalidValueError,
@@ -26,8 +27,6 @@ from jobstate.states import (
 )
 from jobstate.store import Operation, Row
 from jobstate.values import (
-    check_amount,
-    check_progress,
     check_span,
     check_status,
     check_text,

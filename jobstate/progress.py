@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from threading import Lock, RLock
 from weakref import ReferenceType, ref
 
-from jobstate.values import check_amount, check_progress, mend_text, percent_of
+from jobstate.amounts import check_amount, check_progress, percent_of
+from jobstate.values import mend_text
 
 
 @dataclass(frozen=True, slots=True)

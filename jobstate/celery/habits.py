@@ -4,10 +4,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from jobstate.amounts import check_amount
 from jobstate.celery.reports import Reports
 from jobstate.errors import InvalidValueError
 from jobstate.progress import Loop
-from jobstate.values import check_amount
 
 _AMOUNTS = ("current", "total")
 _PERCENTAGES = ("percent", "progress")

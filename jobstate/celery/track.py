@@ -5,8 +5,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from contextlib import suppress
 from typing import Generic, TypeVar, cast
 
+from jobstate.amounts import check_amount
 from jobstate.progress import Loop, Progress
-from jobstate.values import check_amount
 
 T = TypeVar("T")
 

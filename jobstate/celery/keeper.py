@@ -1,7 +1,6 @@
-"""The keeper: threads of the worker's main process that hold the lease and settle what was lost.
+"""The keeper: a thread of the worker's main process that settles what was lost, and the lease's.
 
-They start before the pool and end after it, and never wait for Celery's event loop. The lease has
-a thread and a connection of its own, which nothing else may delay.
+They start before the pool and end after it, and never wait for Celery's event loop.
 """
 
 import logging
@@ -13,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 from weakref import WeakSet
 
 from celery import bootsteps
@@ -25,15 +24,14 @@ from jobstate import sweeping
 from jobstate.attempts import Hold
 from jobstate.celery.forking import KeeperStore, Work, share_memory
 from jobstate.celery.handover import Desk, HandedOver, is_gone
+from jobstate.celery.lease import Lease
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime, installed
-from jobstate.celery.setup import setup_of
 from jobstate.celery.task import JobTask
 from jobstate.errors import ConfigurationError, JobNotFound, JobStateError, StoreUnavailable
 from jobstate.storage import Storage
 from jobstate.sweeper import Sweeper
 from jobstate.values import job_id_of
-from jobstate.waiting import backoff
 
 logger = logging.getLogger("jobstate")
 
@@ -45,15 +43,15 @@ _PATIENCE_AT_END = 10.0
 
 
 class Keeper:
-    """Renews the worker's lease, settles what was handed over, answers for its jobs, sweeps."""
+    """Keeps the worker's lease, settles what was handed over, answers for its jobs, sweeps."""
 
     def __init__(self, runtime: Runtime, worker: Any) -> None:
         self._runtime = runtime
         self._worker = worker
         self._settings = runtime.settings
         self._hostname = worker.hostname or socket.gethostname()
-        self._queues = [str(name) for name in worker.app.amqp.queues.consume_from]
-        self._lease_store = KeeperStore.open(runtime.settings)
+        queues = [str(name) for name in worker.app.amqp.queues.consume_from]
+        self._lease = Lease(runtime, self._hostname, queues)
         self._store = KeeperStore.open(runtime.settings)
         self._sweeper = Sweeper(
             self._store,
@@ -67,11 +65,7 @@ class Keeper:
         self._overdue: set[UUID] = set()
         self._woken = threading.Event()
         self._ending = threading.Event()
-        self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=work, name=f"jobstate-{name}", daemon=True)
-            for name, work in (("lease", self._keep_lease), ("keeper", self._keep_jobs))
-        ]
+        self._thread = threading.Thread(target=self._keep_jobs, name="jobstate-keeper", daemon=True)
 
     def start(self) -> None:
         """Begin; returns at once, whether the database is there or not."""
@@ -79,8 +73,8 @@ class Keeper:
         # Before the pool forks, which may be long before there is a lease.
         self._runtime.seat.main_pid = os.getpid()
         self._runtime.seat.hostname = self._hostname
-        for thread in self._threads:
-            thread.start()
+        self._lease.start()
+        self._thread.start()
 
     def hand_over(self, event: HandedOver) -> None:
         """Leave something to the keeper; returns at once."""
@@ -91,54 +85,12 @@ class Keeper:
         """Settle what is left, give up the lease, and end the threads."""
         self._ending.set()
         self._woken.set()
-        self._threads[1].join(_PATIENCE_AT_END)
-        self._ended.set()
-        self._threads[0].join(_PATIENCE_AT_END)
+        self._thread.join(_PATIENCE_AT_END)
+        # Last: without a lease nothing can be settled.
+        self._lease.end(_PATIENCE_AT_END)
         self._runtime.keeper = None
         self._runtime.seat.worker_id = self._runtime.seat.main_pid = None
-        self._lease_store.close()
         self._store.close()
-
-    def _keep_lease(self) -> None:
-        pauses = backoff(slowest=1.0)
-        while not self._ended.is_set():
-            try:
-                self._renew()
-            except Exception as error:
-                logger.warning(
-                    "Worker %s could not renew its lease: %s",
-                    self._hostname,
-                    error,
-                    exc_info=not isinstance(error, JobStateError),
-                )
-                self._ended.wait(next(pauses))
-            else:
-                pauses = backoff(slowest=1.0)
-                self._ended.wait(self._settings.heartbeat)
-        if (worker_id := self._runtime.seat.worker_id) is not None:
-            try:
-                self._lease_store.run(sweeping.end_worker(worker_id))
-            except JobStateError as error:
-                logger.warning("Worker %s could not sign off: %s", self._hostname, error)
-
-    def _renew(self) -> None:
-        seat, lease = self._runtime.seat, self._settings.lease
-        if (worker_id := seat.worker_id) is not None:
-            if self._lease_store.run(sweeping.renew_lease(worker_id, lease)):
-                return
-            # Its jobs are somebody else's by now: no body may take any more under this name.
-            seat.worker_id = None
-            logger.error(
-                "Worker %s was silent for its whole lease and was given up: it goes on under a "
-                "new id.",
-                self._hostname,
-            )
-        fresh = uuid4()
-        setup = setup_of(self._runtime.app, self._settings).encode()
-        self._lease_store.run(
-            sweeping.register_worker(fresh, self._hostname, os.getpid(), self._queues, lease, setup)
-        )
-        seat.worker_id = fresh
 
     def _keep_jobs(self) -> None:
         duties: list[tuple[Callable[[], object], float]] = [
@@ -161,7 +113,7 @@ class Keeper:
             del due_at[len(duties) :]
         gives_up_at = time.monotonic() + _PATIENCE_AT_END / 2
         while not self._attempt(self._settle_all) and time.monotonic() < gives_up_at:
-            self._ended.wait(0.1)
+            time.sleep(0.1)
 
     def _attempt(self, duty: Callable[[], object]) -> bool:
         try:

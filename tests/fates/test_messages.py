@@ -60,9 +60,10 @@ def test_lost_message(shared: FateSite, lands: Lands) -> None:
 def test_message_lost_ten_times(shared: FateSite, lands: Lands) -> None:
     job = shared.store("adds", 1)
     shared.service.store.run(publishing.note_published(job.id, 0, 60))
-    lost_nine_times(shared, job)
+    # Before the pause is over: a sweeper that finds no evidence waits for ten minutes.
     later = runs_later(shared)
     shared.strikes()
+    lost_nine_times(shared, job)
     shared.failed(job, "never_delivered", "")
     shared.let(later)
     message = "The job could not be delivered to any worker."

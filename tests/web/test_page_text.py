@@ -122,6 +122,41 @@ def test_every_event_of_a_history_has_words(service: JobService) -> None:
     assert text.what(new) == "Something new"
 
 
+def test_a_timeline_has_the_start_of_the_latest_attempt_where_it_was(
+    client: httpx.Client, service: JobService, user_id: UUID
+) -> None:
+    hold = processing_job(service.store, user_id=user_id)
+
+    def told() -> list[str]:
+        job = service.get_job_internal(hold.job_id)
+        return [
+            text.what(one) for one in text.timeline(job, service.get_job_events(job.id, user_id))
+        ]
+
+    assert told() == ["Queued", "Started"]
+    released(service.store, hold)
+    assert told() == ["Queued", "Started", "Will be tried again"]
+    again = hold_of(take(service.store, hold.job_id, ticket=1).job)
+    assert told() == ["Queued", "Started", "Will be tried again", "Started again"]
+    landed(service.store, again)
+    assert told() == ["Queued", "Started", "Will be tried again", "Started again", "Completed"]
+    began = service.get_job_internal(hold.job_id).attempt_started_at
+    assert began is not None
+    page = client.get(f"{PAGE}/{hold.job_id}").text
+    assert f'Started again</span> <time datetime="{began.isoformat()}"' in " ".join(page.split())
+
+
+def test_a_timeline_of_a_job_that_never_ran_has_no_start(
+    service: JobService, user_id: UUID
+) -> None:
+    job = service.create_job(user_id, "report")
+    service.cancel(job.id, user_id)
+    ended = service.get_job_internal(job.id)
+    events = service.get_job_events(job.id, user_id)
+    assert ended.attempt_started_at is None
+    assert text.timeline(ended, events) == events
+
+
 def test_a_refusal_says_what_can_be_done() -> None:
     assert "Start a new one" in text.refusal(NotRetryable("x"))
 

@@ -121,7 +121,7 @@ class Pages:
             "recorded": job.items_succeeded + job.items_failed + job.items_skipped,
             "failed": failed,
             "hidden": job.items_failed - len(failed),
-            "events": events,
+            "events": text.timeline(job, events),
             "logs": logs,
             "lines": lines,
         }

@@ -1,6 +1,7 @@
 """How the page words what a job's row says: numbers, times, statuses, lines of the history."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from jobstate.errors import JobStateError, NotRetryable
@@ -97,7 +98,31 @@ def what(event: JobEvent) -> str:
     """Return what a line of the history tells."""
     if event.to_status is None:
         return EVENTS.get(event.event, event.event.replace("_", " ").capitalize())
-    return "Started" if event.to_status is JobStatus.PROCESSING else STATUSES[event.to_status]
+    if event.to_status is JobStatus.PROCESSING:
+        return "Started again" if event.from_status is JobStatus.PROCESSING else "Started"
+    return STATUSES[event.to_status]
+
+
+def timeline(job: Job, events: Sequence[JobEvent]) -> list[JobEvent]:
+    """Return the history, with the start of the latest attempt where that is not the first.
+
+    The history has no event of its own for it: the job stays in processing.
+    """
+    if job.attempt <= 1 or job.attempt_started_at is None:
+        return list(events)
+    start = JobEvent(
+        id=0,
+        job_id=job.id,
+        at=job.attempt_started_at,
+        event="start",
+        from_status=JobStatus.PROCESSING,
+        to_status=JobStatus.PROCESSING,
+        attempt=job.attempt,
+        worker_id=job.worker_id,
+        error_code=None,
+        detail=None,
+    )
+    return sorted([*events, start], key=lambda event: event.at)
 
 
 def facts(result: object) -> dict[str, str] | None:

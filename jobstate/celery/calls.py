@@ -6,9 +6,10 @@ from uuid import UUID
 
 from celery import Celery
 
+from jobstate.celery.declared import OWN_OPTIONS
 from jobstate.celery.enqueue import Call
 from jobstate.celery.publish import Message
-from jobstate.celery.task import OWN_OPTIONS, JobTask
+from jobstate.celery.task import JobTask
 from jobstate.errors import ConfigurationError, OwnerRequired
 
 

@@ -14,11 +14,12 @@ from jobstate.aio import AsyncJobService
 from jobstate.celery import signals
 from jobstate.celery.bulk import asubmit_batch, batch_of, submit_batch
 from jobstate.celery.calls import call_of
+from jobstate.celery.declared import own_options
 from jobstate.celery.enqueue import asubmit, submit
 from jobstate.celery.keeper import KeeperStep, end_keeper
 from jobstate.celery.logcontext import add_filter
 from jobstate.celery.runtime import Runtime, installed, remember
-from jobstate.celery.task import JobTask, own_options
+from jobstate.celery.task import JobTask
 from jobstate.creation import When
 from jobstate.errors import ConfigurationError
 from jobstate.records import Job

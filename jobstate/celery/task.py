@@ -14,25 +14,23 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
 from jobstate import tracing
-from jobstate.attempts import Policy
 from jobstate.celery import delegation
 from jobstate.celery.announce import PROGRESS
 from jobstate.celery.attempt import Attempt, current_attempt
 from jobstate.celery.body import run_body
 from jobstate.celery.current import CurrentJob, current_job
-from jobstate.celery.enqueue import (
-    Call,
-    moment_of,
-    new_job,
-    owner_of,
-    queue_of,
-    shown_by_celery,
-    submit,
+from jobstate.celery.declared import (
+    OWN_OPTIONS,
+    declared_call,
+    declared_message,
+    declared_policy,
+    own_options,
 )
+from jobstate.celery.enqueue import Call, moment_of, new_job, queue_of, submit
 from jobstate.celery.fence import Grip
 from jobstate.celery.habits import report_meta
 from jobstate.celery.logbook import listen
-from jobstate.celery.publish import OWNER, TICKET, Message, freeze_callbacks
+from jobstate.celery.publish import OWNER, TICKET
 from jobstate.celery.runtime import Runtime, runtime_of
 from jobstate.celery.start import Delivery, delivery_of, eager_worker, start
 from jobstate.creation import NewJob, When
@@ -44,29 +42,13 @@ from jobstate.errors import (
     LeaseLost,
     OwnerRequired,
 )
-from jobstate.ids import new_id
 from jobstate.records import Job
 from jobstate.states import JobStatus
-from jobstate.values import new_id_of
 
 CALLED = "jobstate_called"
 """Marks a request whose task was called: what its body calls is a function."""
 
 _ENDINGS = (JobCancelled, JobFailed, LeaseLost)
-OWN_OPTIONS = ("user_id", "idempotency_key", "parent_job", "deadline", "job_type")
-"""Options of `apply_async` that are jobstate's."""
-
-
-def own_options(
-    user_id: object,
-    idempotency_key: str | None,
-    parent_id: UUID | str | None,
-    deadline: When | None,
-    job_type: str | None,
-) -> dict[str, Any]:
-    """Return options of `enqueue_with` as those of `apply_async`."""
-    given = (user_id, idempotency_key, parent_id, deadline, job_type)
-    return dict(zip(OWN_OPTIONS, given, strict=True))
 
 
 class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
@@ -241,6 +223,18 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             raise OwnerRequired(f"The job of task {self.name}")
         return self.checked_call(args, kwargs, task_id, options)
 
+    def checked_call(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        task_id: UUID | str | None,
+        options: dict[str, Any],
+    ) -> Call:
+        """Describe the job that a call is to be; the owner may be the surrounding job's."""
+        if self.typing:
+            self.__header__(*args, **kwargs)
+        return declared_call(runtime_of(self.app), self, args, kwargs, task_id, options)
+
     def apply_async(
         self,
         args: Sequence[Any] | None = None,
@@ -362,7 +356,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
     ) -> None:
         # The row says whose job it is, whatever the signature of a replacement says.
         options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
-        message = self._message(args, kwargs, options)
+        message = declared_message(self, args, kwargs, options)
         attempt.run_again(
             message,
             queue=queue_of(self.app, message),
@@ -370,50 +364,6 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             expires=moment_of(self.app, options, "expires"),
             retries=options.get("retries", 0),
         )
-
-    def checked_call(
-        self,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        task_id: UUID | str | None,
-        options: dict[str, Any],
-    ) -> Call:
-        """Describe the job that a call is to be; the owner may be the surrounding job's."""
-        if self.typing:
-            self.__header__(*args, **kwargs)
-        return self._call(runtime_of(self.app), args, kwargs, task_id, options)
-
-    def _call(
-        self,
-        runtime: Runtime,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        task_id: UUID | str | None,
-        options: dict[str, Any],
-    ) -> Call:
-        given = {name: options.pop(name, None) for name in OWN_OPTIONS}
-        owner = owner_of(runtime, given["user_id"], f"The job of task {self.name}")
-        task_id = new_id() if task_id is None else new_id_of(task_id)
-        freeze_callbacks(self.app, options, user_id=owner, parent_job=str(task_id))
-        return Call(
-            message=self._message(args, kwargs, options),
-            job_type=given["job_type"] or self.job_type or self.name,
-            user_id=owner,
-            body=self.run,
-            redact=self.job_redact,
-            task_id=task_id,
-            idempotency_key=given["idempotency_key"],
-            parent_id=given["parent_job"],
-            deadline=self.job_deadline if given["deadline"] is None else given["deadline"],
-        )
-
-    def _message(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Message:
-        said = {name: value for name, value in options.items() if value is not None}
-        if self.job_redact:
-            said = {**shown_by_celery(self.run, args, kwargs, self.job_redact), **said}
-        return Message(self.name, args, kwargs, {**self._get_exec_options(), **said})
 
     def _eager_job(
         self,
@@ -427,7 +377,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         with suppress(JobNotFound):
             if task_id is not None:
                 return runtime.service.get_job_internal(task_id)
-        call = self._call(runtime, args, kwargs, task_id, {"user_id": user_id})
+        call = declared_call(runtime, self, args, kwargs, task_id, {"user_id": user_id})
         return runtime.service.create(new_job(runtime, call, publishable=False))
 
     def _delivery(
@@ -436,23 +386,13 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         def adopted() -> NewJob:
             owner = (self.request.headers or {}).get(OWNER)
             options = {**self.signature_from_request().options, "user_id": owner}
-            call = self._call(runtime, args, kwargs, self.request.id, options)
+            call = declared_call(runtime, self, args, kwargs, self.request.id, options)
             # Celery dispatches those of the row, whose ids are settled.
             self.request.callbacks = options.get("link")
             self.request.errbacks = options.get("link_error")
             return new_job(runtime, call)
 
-        no_progress = self.job_no_progress
-        if isinstance(no_progress, timedelta):
-            no_progress = no_progress.total_seconds()
-        rescues = self.job_max_rescues
-        policy = Policy(
-            idempotent=bool(self.acks_late),
-            max_rescues=runtime.settings.max_rescues if rescues is None else rescues,
-            keep_partial=self.job_keep_partial,
-            no_progress=no_progress,
-        )
-        return delivery_of(runtime, self, policy, adopted)
+        return delivery_of(runtime, self, declared_policy(runtime, self), adopted)
 
     @property
     def runs_as_job(self) -> bool:

@@ -5,7 +5,7 @@ Every write names the attempt that makes it; the database refuses one that no lo
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -209,11 +209,6 @@ def claim_followups(hold: Hold, publish_grace: float) -> Operation[tuple[bool, J
     """Leave it to the attempt to dispatch what follows. Refused: the job as it is."""
     params = {**hold.params(), "publish_grace": publish_grace}
     return Operation("claim_followups", params, read_answer(hold.job_id))
-
-
-def messages_of(ids: Sequence[UUID]) -> Operation[list[Row]]:
-    """Read what has to be published of these jobs for the first time: the id, and `message_of`."""
-    return Operation("messages_of", {"ids": list(ids)}, lambda rows: rows)
 
 
 def succeed_to(

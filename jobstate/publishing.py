@@ -17,6 +17,11 @@ def message_of(job_id: UUID, *, again: bool) -> Operation[Row | None]:
     return Operation("message_of", params, lambda rows: rows[0] if rows else None)
 
 
+def messages_of(ids: Sequence[UUID]) -> Operation[list[Row]]:
+    """Read what has to be published of these jobs for the first time: the id, and `message_of`."""
+    return Operation("messages_of", {"ids": list(ids)}, lambda rows: rows)
+
+
 def note_published(job_id: UUID, ticket: int, look_again: float) -> Operation[None]:
     """Remember that a job's message went out; the sweeper looks again after so many seconds."""
     params = {"id": job_id, "ticket": ticket, "look_again": look_again}

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from jobstate import attempts, tracing
+from jobstate import publishing, tracing
 from jobstate.batches import BatchValueError, create_batch, named
 from jobstate.celery.calls import call_of
 from jobstate.celery.enqueue import Call, new_job
@@ -152,7 +152,7 @@ def publish_committed(runtime: Runtime, ids: Sequence[UUID]) -> None:
     try:
         for start in range(0, len(ids), 2 * PIECE):
             piece = ids[start : start + 2 * PIECE]
-            rows = runtime.service.store.run(attempts.messages_of(piece))
+            rows = runtime.service.store.run(publishing.messages_of(piece))
             refused: list[InvalidValueError] = []
             _publish_all(runtime, [_stored(*row) for row in rows], refused)
             for error in refused:

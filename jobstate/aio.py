@@ -247,11 +247,13 @@ class AsyncJobService:
             )
         return await self.get_job(job_id, user_id)
 
-    async def open_asset(self, asset: Asset | UUID | str, user_id: object) -> AsyncIterator[bytes]:
-        """Yield the content of a file that `save_asset` has stored, for its owner."""
+    async def open_asset(
+        self, asset: Asset | UUID | str, user_id: object, *, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the content of a file that `save_asset` has stored, or a part, for its owner."""
         found, managed = await self.store.run(reading.get_asset(asset, user_id))
         path = reading.managed_path(found, managed=managed)
-        chunks = await asyncio.to_thread(required(self.storage).read, path)
+        chunks = await asyncio.to_thread(required(self.storage).read, path, start, end)
         while chunk := await asyncio.to_thread(next, chunks, None):
             yield chunk
 

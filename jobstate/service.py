@@ -318,8 +318,12 @@ class JobService:
             )
         return self.get_job(job_id, user_id)
 
-    def open_asset(self, asset: Asset | UUID | str, user_id: object) -> Iterator[bytes]:
+    def open_asset(
+        self, asset: Asset | UUID | str, user_id: object, *, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
         """Yield the content of a file that `save_asset` has stored, for its owner.
+
+        Or a part of it: from the byte `start` up to `end`, which is left out.
 
         Raises:
             AssetNotFound: There is no such file.
@@ -329,7 +333,7 @@ class JobService:
         """
         found, managed = self.store.run(reading.get_asset(asset, user_id))
         path = reading.managed_path(found, managed=managed)
-        return required(self.storage).read(path)
+        return required(self.storage).read(path, start, end)
 
     def asset_url(
         self, asset: Asset | UUID | str, user_id: object, expires: float = 3600

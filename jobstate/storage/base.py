@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from jobstate.errors import ConfigurationError, StorageUnavailable
+from jobstate.errors import ConfigurationError, InvalidValueError, StorageUnavailable
 
 CHUNK = 1024 * 1024
 """How much of a file is read at once, in bytes."""
@@ -30,14 +30,31 @@ class Storage(Protocol):
         The file is there when the block has ended. When it raises, there is none.
         """
 
-    def read(self, path: str) -> Iterator[bytes]:
-        """Yield the content of a file. Raises `AssetNotFound` where there is none."""
+    def read(self, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the content of a file, from one byte up to another, which is left out.
+
+        Raises `AssetNotFound` where there is none.
+        """
 
     def delete(self, path: str) -> None:
         """Delete a file, and what an interrupted writer has left of it; it may be gone already."""
 
     def sign(self, path: str, expires: float) -> str | None:
         """Return a URL that anybody may read the file by for so many seconds, if there can be."""
+
+
+def chunks(file: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:
+    """Yield an open file from one byte up to another, which is left out; None: up to its end."""
+    if start < 0 or (end is not None and end < start):
+        raise InvalidValueError(
+            f"There is no part of a file from byte {start} up to {end}: bytes count from 0, and a "
+            "part ends where it starts, or later. Pass such a start and end."
+        )
+    file.seek(start)
+    at = start
+    while chunk := file.read(CHUNK if end is None else min(CHUNK, end - at)):
+        yield chunk
+        at += len(chunk)
 
 
 def required(storage: Storage | None) -> Storage:

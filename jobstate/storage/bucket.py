@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from jobstate.errors import AssetNotFound, ConfigurationError, JobStateError, StorageUnavailable
-from jobstate.storage.base import CHUNK, PART, Write, unavailable
+from jobstate.storage.base import PART, Write, chunks, unavailable
 
 
 class Bucket:
@@ -59,7 +59,7 @@ class Bucket:
                 file.discard()
             raise
 
-    def read(self, path: str) -> Iterator[bytes]:
+    def read(self, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the content of a file; see `Storage`."""
         try:
             with self._translated():
@@ -69,8 +69,7 @@ class Bucket:
                 raise AssetNotFound(path) from None
             raise
         with file, self._translated():
-            while chunk := file.read(CHUNK):
-                yield chunk
+            yield from chunks(file, start, end)
 
     def delete(self, path: str) -> None:
         """Delete a file; see `Storage`."""

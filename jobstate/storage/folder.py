@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from jobstate.errors import AssetNotFound
-from jobstate.storage.base import CHUNK, Write, unavailable
+from jobstate.storage.base import Write, chunks, unavailable
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Folder:
                 part.unlink(missing_ok=True)
                 part.parent.rmdir()
 
-    def read(self, path: str) -> Iterator[bytes]:
+    def read(self, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the content of a file; see `Storage`."""
         with self._translated():
             try:
@@ -63,8 +63,7 @@ class Folder:
             except FileNotFoundError:
                 raise AssetNotFound(path) from None
         with file, self._translated():
-            while chunk := file.read(CHUNK):
-                yield chunk
+            yield from chunks(file, start, end)
 
     def delete(self, path: str) -> None:
         """Delete a file, and the folders that are empty without it; see `Storage`."""

@@ -91,9 +91,12 @@ class Desk:
     def _begun(self, result: Answer | Download | Stream) -> Answer | Flow:
         match result:
             case Download():
-                pieces = self._service.open_asset(result.asset, result.owner)
+                pieces = self._service.open_asset(
+                    result.asset, result.owner, start=result.start, end=result.end
+                )
                 # What is wrong with a file comes up now, when it can still be said.
-                return Flow(result.headers, self._pieces(chain([next(pieces, b"")], pieces)))
+                whole = chain([next(pieces, b"")], pieces)
+                return Flow(result.headers, self._pieces(whole), result.status)
             case Stream():
                 return Flow(HEADERS, self._events(result))
             case answer:
@@ -139,8 +142,11 @@ class AsyncDesk:
     async def _begun(self, result: Answer | Download | Stream) -> Answer | Flow:
         match result:
             case Download():
-                pieces = self._service.open_asset(result.asset, result.owner)
-                return Flow(result.headers, _chain(await anext(pieces, b""), pieces))
+                pieces = self._service.open_asset(
+                    result.asset, result.owner, start=result.start, end=result.end
+                )
+                whole = _chain(await anext(pieces, b""), pieces)
+                return Flow(result.headers, whole, result.status)
             case Stream():
                 return Flow(HEADERS, self._events(result))
             case answer:

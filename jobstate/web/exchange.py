@@ -60,15 +60,19 @@ class Flow:
 
     headers: Mapping[str, str]
     pieces: Any
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A stored file is to be sent."""
+    """A stored file is to be sent, or of it what is from byte `start` up to `end`, left out."""
 
     asset: Asset
     owner: object
     headers: Mapping[str, str]
+    status: int = 200
+    start: int = 0
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,5 +125,5 @@ def _endpoint(
 
 def _response(answer: Answer | Flow) -> Response:
     if isinstance(answer, Flow):
-        return StreamingResponse(answer.pieces, headers=dict(answer.headers))
+        return StreamingResponse(answer.pieces, answer.status, headers=dict(answer.headers))
     return Response(answer.body, answer.status, dict(answer.headers))

@@ -121,7 +121,7 @@ def _csrf() -> tuple[str, str] | None:
 
 def _response(answer: Answer | Flow) -> Response:
     if isinstance(answer, Flow):
-        return Response(answer.pieces, headers=dict(answer.headers))
+        return Response(answer.pieces, answer.status, headers=dict(answer.headers))
     response = Response(answer.body, answer.status, dict(answer.headers))
     if "Content-Type" not in answer.headers:
         del response.headers["Content-Type"]  # of nothing

@@ -14,7 +14,6 @@ from jobstate.watching import changes
 from jobstate.web.exchange import (
     Answer,
     Ask,
-    Download,
     Plan,
     Request,
     Stream,
@@ -23,10 +22,10 @@ from jobstate.web.exchange import (
     json_answer,
     tagged,
 )
+from jobstate.web.files import sent
 from jobstate.web.problems import Forbidden
 from jobstate.web.shapes import (
     Shape,
-    asset_name,
     asset_shape,
     event_shape,
     item_shape,
@@ -85,7 +84,7 @@ def download_asset(request: Request) -> Plan:
         raise AssetNotFound(request.path["asset_id"])
     url = yield lambda jobs: jobs.asset_url(asset, asset.user_id)
     if url is None:
-        return Download(asset, asset.user_id, file_headers(asset))
+        return sent(request, asset, asset.user_id)
     if not is_of_web(url):
         raise AssetNotFound(asset.id)
     # What a task gave as a URL may hold anything; a header may not.
@@ -207,25 +206,6 @@ def is_of_web(url: str) -> bool:
         return urlsplit(url).scheme in ("", "http", "https")
     except ValueError:
         return False
-
-
-def file_headers(asset: Asset, how: str = "attachment") -> dict[str, str]:
-    """Return the headers of a file: to be saved, or `inline`, within a page."""
-    # Whatever a user has uploaded: never shown as a page of this site, never run.
-    return {
-        "Content-Type": _media_type(asset.content_type),
-        "Content-Length": str(asset.file_size),
-        "Content-Disposition": f"{how}; filename*=UTF-8''{quote(asset_name(asset), safe='')}",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "private, max-age=3600",
-    }
-
-
-def _media_type(given: str | None) -> str:
-    plain = given is not None and given.isascii() and given.isprintable() and "/" in given
-    return given if plain and given else "application/octet-stream"
 
 
 def _position(request: Request) -> int | None:

@@ -51,7 +51,16 @@ _PROBLEMS = {
     403: "Not allowed: a request from another site, or a list of somebody else's jobs.",
     404: "There is no such job, or it is somebody else's.",
     409: "The job's status does not allow it, or no task runs it.",
+    416: "The file has none of the bytes of the range.",
     503: "The database cannot be reached; ask again.",
+}
+
+_HEADERS = {
+    Kind.STREAM: {"Last-Event-ID": "Where the stream broke off"},
+    Kind.FILE: {
+        "Range": "Which bytes to send, such as bytes=1000-1999, bytes=1000- or bytes=-500",
+        "If-Range": "The ETag of the file of which the client has the rest",
+    },
 }
 
 _LATER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
@@ -72,6 +81,7 @@ def responses_of(route: Route) -> dict[int | str, dict[str, Any]]:
     if route.kind is Kind.STREAM:
         found[204] = {"description": "The job has landed, and the client has seen it: stop asking"}
     if route.kind is Kind.FILE:
+        found[206] = {**_success(route), "description": "The bytes of the Range"}
         found[302] = {"description": "The file is elsewhere", "headers": _LOCATION}
     return found | {status: _problem(status) for status in sorted(_problems_of(route))}
 
@@ -79,7 +89,7 @@ def responses_of(route: Route) -> dict[int | str, dict[str, Any]]:
 def extra_of(route: Route) -> dict[str, Any]:
     """Describe the parameters of a route."""
     in_path = [name for name in ("job_id", "asset_id") if f"{{{name}}}" in route.path]
-    headers = {"Last-Event-ID": "Where the stream broke off"} if route.kind is Kind.STREAM else {}
+    headers = _HEADERS.get(route.kind, {})
     return {
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": _UUID} for name in in_path),
@@ -101,7 +111,8 @@ def _success(route: Route) -> dict[str, Any]:
     match route.kind:
         case Kind.FILE:
             binary = {"schema": {"type": "string", "format": "binary"}}
-            return {"description": "The file", "content": {"*/*": binary}}
+            tag = {"ETag": {"description": "For If-Range", "schema": _TEXT}}
+            return {"description": "The file", "content": {"*/*": binary}, "headers": tag}
         case Kind.STREAM:
             example = 'id: 1779019209000000\nevent: job\ndata: {"id": "...", "progress": 40}\n\n'
             content = {"text/event-stream": {"schema": _TEXT, "example": example}}
@@ -121,6 +132,8 @@ def _problems_of(route: Route) -> set[int]:
     found = {401, 503}
     if "{job_id}" in route.path:
         found.add(404)
+    if route.kind is Kind.FILE:
+        found.add(416)
     if route.parameters:
         found.add(400)
     if route.method == "POST" or "user_id" in route.parameters:

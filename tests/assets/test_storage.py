@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from jobstate import AssetNotFound, ConfigurationError, StorageUnavailable
+from jobstate import AssetNotFound, ConfigurationError, InvalidValueError, StorageUnavailable
 from jobstate.storage import PART, Storage, open_storage
 from tests.assets.buckets import S3
 
@@ -33,6 +33,26 @@ def test_what_was_written_is_read(storage: Storage, store_file: StoreFile, size:
     data = (b"0123456789abcdef" * (size // 16 + 1))[:size]
     store_file("u/j/1/x", *(data[at : at + MB] for at in range(0, size, MB)))
     assert hashlib.sha256(content(storage, "u/j/1/x")).digest() == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 5), (3, None), (PART - 2, PART + 2), (MB, 4 * MB), (2 * PART, 2 * PART)]
+)
+def test_a_part_is_read(
+    storage: Storage, store_file: StoreFile, start: int, end: int | None
+) -> None:
+    data = bytes(range(251)) * (PART // 200)
+    store_file("u/j/1/x", data)
+    assert b"".join(storage.read("u/j/1/x", start, end)) == data[start:end]
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, None), (3, 2)])
+def test_a_part_that_cannot_be_is_refused(
+    storage: Storage, store_file: StoreFile, start: int, end: int | None
+) -> None:
+    store_file("u/j/1/x", b"abc")
+    with pytest.raises(InvalidValueError, match="from byte"):
+        list(storage.read("u/j/1/x", start, end))
 
 
 @pytest.mark.parametrize("size", [10, 3 * PART])

@@ -53,6 +53,66 @@ def test_a_file_is_sent_to_be_saved_and_never_shown(client: httpx.Client, asset:
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ("bytes=0-9", slice(0, 10)),
+        ("bytes=7-", slice(7, None)),
+        ("bytes=-25", slice(-25, None)),
+        ("bytes=-99999999", slice(0, None)),
+        ("Bytes=1500000-99999999", slice(1_500_000, None)),
+    ],
+)
+def test_a_part_of_a_file_is_sent(
+    client: httpx.Client, asset: Asset, asked: str, part: slice
+) -> None:
+    answer = client.get(f"/api/jobs/{asset.job_id}/assets/{asset.id}", headers={"Range": asked})
+    first, end, _ = part.indices(len(CONTENT))
+    assert (answer.status_code, answer.content) == (206, CONTENT[part])
+    assert answer.headers["Content-Range"] == f"bytes {first}-{end - 1}/{len(CONTENT)}"
+    assert answer.headers["Content-Length"] == str(end - first)
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["bytes=-", "bytes=9-3", "bytes=0-1,5-6", "lines=0-1", "bytes=a-b", f"bytes={'9' * 40}-"],
+)
+def test_what_is_no_single_range_of_bytes_gets_the_whole_file(
+    client: httpx.Client, asset: Asset, asked: str
+) -> None:
+    answer = client.get(f"/api/jobs/{asset.job_id}/assets/{asset.id}", headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert "Content-Range" not in answer.headers
+
+
+@pytest.mark.parametrize("asked", [f"bytes={len(CONTENT)}-", "bytes=-0", "bytes=99999999-99999999"])
+def test_bytes_that_a_file_has_not_are_a_problem(
+    client: httpx.Client, asset: Asset, asked: str
+) -> None:
+    answer = client.get(f"/api/jobs/{asset.job_id}/assets/{asset.id}", headers={"Range": asked})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (416, PROBLEM)
+    assert answer.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
+
+
+def test_a_part_is_sent_only_of_the_file_that_the_client_has(
+    client: httpx.Client, asset: Asset
+) -> None:
+    path = f"/api/jobs/{asset.job_id}/assets/{asset.id}"
+    tag = client.get(path).headers["ETag"]
+    assert tag == f'"{asset.sha256}"'
+    for known, status in (
+        (tag, 206),
+        (f"W/{tag}", 200),
+        ('"other"', 200),
+        ("Tue, 01 Jan 2030 00:00:00 GMT", 200),
+    ):
+        answer = client.get(path, headers={"Range": "bytes=0-9", "If-Range": known})
+        assert answer.status_code == status
+        assert len(answer.content) == (10 if status == 206 else len(CONTENT))
+
+
 def test_a_file_that_is_gone_is_not_found(
     client: httpx.Client, asset: Asset, tmp_path: Path
 ) -> None:

@@ -128,7 +128,7 @@ async def _unblocked(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 def _response(answer: Answer | Flow) -> HttpResponseBase:
     headers = dict(answer.headers)
     if isinstance(answer, Flow):
-        return StreamingHttpResponse(answer.pieces, headers=headers)
+        return StreamingHttpResponse(answer.pieces, status=answer.status, headers=headers)
     response = HttpResponse(answer.body, status=answer.status, headers=headers)
     if "Content-Type" not in headers:
         del response["Content-Type"]  # of nothing

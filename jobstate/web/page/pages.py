@@ -16,7 +16,8 @@ from jobstate.reading import count_logs
 from jobstate.records import Asset, Job, JobLog, Stats
 from jobstate.states import ItemStatus, JobStatus
 from jobstate.web import handlers
-from jobstate.web.exchange import Answer, Download, Plan, Request
+from jobstate.web.exchange import Answer, Plan, Request
+from jobstate.web.files import sent
 from jobstate.web.page import text
 from jobstate.web.page.look import STATIC, Artist, Look, content
 from jobstate.web.problems import problem_of
@@ -148,7 +149,7 @@ class Pages:
         asset = next((one for one in assets if str(one.id) == request.path["asset_id"]), None)
         if asset is None or not _is_picture(asset):
             raise AssetNotFound(request.path["asset_id"])
-        return Download(asset, job.user_id, handlers.file_headers(asset, "inline"))
+        return sent(request, asset, job.user_id, "inline")
 
     def static(self, request: Request) -> Plan:
         """Send one of the page's own files. Its URL changes with it, so it may be kept."""

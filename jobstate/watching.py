@@ -35,6 +35,7 @@ def changes(
     owners: Sequence[str],
     since: datetime | None,
     overlap: float,
+    limit: int | None = None,
 ) -> Operation[Changes]:
     """Read what has changed.
 
@@ -45,6 +46,7 @@ def changes(
         since: The time of the answer before; None: now.
         overlap: How much further back to look, in seconds: what was committed late has an
             earlier time.
+        limit: How much is read at most: what has changed last. None: all.
     """
     params = {
         "ids": list(known),
@@ -52,6 +54,7 @@ def changes(
         "owners": list(owners),
         "since": since,
         "overlap": overlap,
+        "limit": limit,
     }
 
     def read(rows: list[Row]) -> Changes:

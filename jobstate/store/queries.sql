@@ -314,7 +314,8 @@ limit cast(:limit as integer);
 -- name: changes
 -- Read what is no longer as it is known: watched jobs by their ids, those that are gone without
 -- columns; of watched owners, also what runs, and what was created or has landed lately. Each with
--- the places of its owner among them, and the time from which the next such question must look.
+-- the places of its owner among them, and the time from which the next such question must look. With
+-- a limit, those that have changed last.
 -- Two bounds of a time have the planner expect few rows, as one that it does not know has not; `not
 -- in` has it hash what is known, as `not exists` has not.
 with asked as (
@@ -352,10 +353,13 @@ found as (
         and completed_at > (select since from asked) and completed_at < 'infinity'
         and (created_at <= (select since from asked)) is true
         and id not in (select id from known)
+),
+last as (
+    select * from found order by updated_at desc limit cast(:limit as bigint)
 )
-select asked.at, found.known_id, array_positions(:owners, found.user_id), {job_columns}
-from asked left join found on true
-order by found.updated_at;
+select asked.at, last.known_id, array_positions(:owners, last.user_id), {job_columns}
+from asked left join last on true
+order by last.updated_at;
 
 -- name: list_all_jobs
 -- Read one page of everybody's jobs, for operators: first those that are live, the newest first, then

@@ -79,8 +79,8 @@ class Download:
 class Stream:
     """The events of a job are to be sent, or those of all jobs of an owner.
 
-    It begins with `job` as it was read just now, or with what was `read` of the owner's jobs.
-    `position` is where the client broke off.
+    It begins with `job` as it was read just now, or with what was `read` of the owner's jobs, which
+    `has_missed` some. `position` is where the client broke off.
     """
 
     owner: object
@@ -88,6 +88,7 @@ class Stream:
     base: str
     job: Job | None = None
     read: Changes | None = None
+    has_missed: bool = False
 
 
 Ask = Callable[[JobService], Any]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -10,7 +11,7 @@ from jobstate.reading import page_of_items, page_of_logs
 from jobstate.records import Asset, Job
 from jobstate.retrying import Which
 from jobstate.values import owner_text
-from jobstate.watching import changes
+from jobstate.watching import Changes, changes
 from jobstate.web.exchange import (
     Answer,
     Ask,
@@ -41,6 +42,9 @@ LONGEST_WAIT = 30.0
 
 PAGE = 50
 """How much a page of a list has where the client does not say."""
+
+MOST_CHANGES = 500
+"""How many jobs a stream of an owner begins with: those that have changed last."""
 
 _MOST_DIGITS = 16
 """How many digits a position has at most; it lies before the year 2287."""
@@ -136,9 +140,12 @@ def stream_jobs(request: Request) -> Plan:
     """Send the caller's jobs whenever one has changed."""
     owner, position = _list_owner(request), _position(request)
     since, overlap = (None, FRESH) if position is None else (time_of(position), OVERLAP)
-    asked = changes({}, [owner_text(owner, "The stream")], since, overlap)
-    read = yield lambda jobs: jobs.store.run(asked)
-    return Stream(owner, position, request.base, read=read)
+    # One more than is told tells whether some are missed.
+    asked = changes({}, [owner_text(owner, "The stream")], since, overlap, MOST_CHANGES + 1)
+    read: Changes = yield lambda jobs: jobs.store.run(asked)
+    told = replace(read, found=read.found[-MOST_CHANGES:])
+    has_missed = len(read.found) > MOST_CHANGES
+    return Stream(owner, position, request.base, read=told, has_missed=has_missed)
 
 
 def cancel_job(request: Request) -> Plan:

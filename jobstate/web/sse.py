@@ -17,6 +17,9 @@ FRESH = 60.0
 """How much of the past a new stream of an owner begins with, in seconds: what has happened while
 the page was made that now opens it."""
 
+MISSED = "event: missed\ndata: {}\n\n"
+"""What tells a client that more has changed than it is told: it should read its list again."""
+
 HEADERS: Mapping[str, str] = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
@@ -66,7 +69,8 @@ class Feed:
             self._position = position_of(read.at - timedelta(seconds=FRESH))
         owner = owner_text(self._stream.owner, "The stream")
         self._watch.join_owner(self._viewer, owner, read)
-        return f"{first}id: {self._position}\n\n{self.go_on()}"
+        missed = MISSED if self._stream.has_missed else ""
+        return f"{first}id: {self._position}\n\n{missed}{self.go_on()}"
 
     def go_on(self) -> str:
         """Return the events of what the viewer has been told."""

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from jobstate import Job, JobService, JobStatus
 from jobstate.metrics import ProcessMetrics
 from jobstate.store import AsyncStore, Operation, Store
-from jobstate.web import live, watch
+from jobstate.web import handlers, live, watch
 from jobstate.web.exchange import Stream
 from tests.factories import eventually
 from tests.proxy import Link, Proxy
@@ -144,6 +144,46 @@ def test_a_stream_of_an_owner_goes_on_where_it_broke_off(
             read = iter(events)
             told = {event.data["id"]: event.data["status"] for event in (next(read), next(read))}
         assert told == {str(landing.id): "completed", str(running.id): "processing"}
+
+
+@pytest.mark.parametrize("position", ["0", None])
+def test_a_stream_of_an_owner_begins_with_no_more_than_what_has_changed_last(
+    client: httpx.Client,
+    service: JobService,
+    user_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: list[Operation[object]],
+    position: str | None,
+) -> None:
+    monkeypatch.setattr(handlers, "MOST_CHANGES", 3)
+    old, *made = [service.create_job(user_id, "report") for _ in range(4)]
+    for job in (old, made[0]):
+        service.transition_status(job.id, "processing")
+    landed = service.mark_completed(old.id)
+    asked.clear()
+    with opened(client, "/api/jobs/events", position) as events:
+        read = iter(events)
+        first, *told = (next(read) for _ in range(4))
+    assert (first.name, first.data) == ("missed", {})
+    # What was created last but one has not changed since.
+    assert [event.data["id"] for event in told] == [
+        str(job.id) for job in (made[2], made[0], landed)
+    ]
+    # Beside what the viewers of an earlier test may still ask for.
+    assert 4 in {operation.params.get("limit") for operation in asked}
+
+
+def test_a_stream_that_misses_nothing_does_not_say_so(
+    client: httpx.Client, service: JobService, user_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "MOST_CHANGES", 3)
+    made = [service.create_job(user_id, "report") for _ in range(3)]
+    with opened(client, "/api/jobs/events", "0") as events:
+        read = iter(events)
+        told = [next(read) for _ in made]
+    assert [(event.name, event.data["id"]) for event in told] == [
+        ("job", str(job.id)) for job in made
+    ]
 
 
 def test_a_new_stream_begins_with_what_has_just_happened(

@@ -181,6 +181,7 @@
     if (!url) return;
     source = new EventSource(url);
     source.addEventListener("job", receive);
+    source.addEventListener("missed", refresh);
     source.addEventListener("open", () => hideAge(true));
     source.addEventListener("error", () => {
       hideAge(false);

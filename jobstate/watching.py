@@ -11,22 +11,21 @@ from jobstate.store import Operation, Row
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A job that is no longer as it was known; None: it is gone.
-
-    `owners` are those of the watched ones whose it is, as they were named in the question: one may
-    be named twice, as the id ``7`` is also ``07``.
-    """
+    """A job that is no longer as it was known; None: it is gone."""
 
     job_id: UUID
     job: Job | None
-    owners: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has changed, in the order in which it did, and the time to ask from the next time."""
+    """What has changed, in the order in which it did, and the time to ask from the next time.
+
+    `owners` are those that were asked for, as `Job.user_id` is written: ``07`` is ``7``.
+    """
 
     at: datetime
+    owners: list[str]
     found: list[Change]
 
 
@@ -58,15 +57,12 @@ def changes(
     }
 
     def read(rows: list[Row]) -> Changes:
+        at, named = rows[0][:2]
         found = [
-            Change(
-                job_id,
-                None if columns[0] is None else Job.from_row(tuple(columns)),
-                frozenset(owners[place - 1] for place in places or ()),
-            )
-            for _, job_id, places, *columns in rows
+            Change(job_id, None if columns[0] is None else Job.from_row(tuple(columns)))
+            for _, _, job_id, *columns in rows
             if job_id is not None
         ]
-        return Changes(rows[0][0].astimezone(UTC), found)
+        return Changes(at.astimezone(UTC), [str(owner) for owner in named], found)
 
     return Operation("changes", params, read)

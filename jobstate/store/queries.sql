@@ -314,8 +314,8 @@ limit cast(:limit as integer);
 -- name: changes
 -- Read what is no longer as it is known: watched jobs by their ids, those that are gone without
 -- columns; of watched owners, also what runs, and what was created or has landed lately. Each with
--- the places of its owner among them, and the time from which the next such question must look. With
--- a limit, those that have changed last.
+-- the time from which the next such question must look, and the owners as their jobs name them: one
+-- may be written in several ways. With a limit, those that have changed last.
 -- Two bounds of a time have the planner expect few rows, as one that it does not know has not; `not
 -- in` has it hash what is known, as `not exists` has not.
 with asked as (
@@ -357,7 +357,7 @@ found as (
 last as (
     select * from found order by updated_at desc limit cast(:limit as bigint)
 )
-select asked.at, last.known_id, array_positions(:owners, last.user_id), {job_columns}
+select asked.at, :owners, last.known_id, {job_columns}
 from asked left join last on true
 order by last.updated_at;
 

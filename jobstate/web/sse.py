@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from jobstate.values import owner_text
 from jobstate.web.exchange import Stream
 from jobstate.web.watch import Update, Viewer, Watch
 
@@ -67,8 +66,7 @@ class Feed:
         assert read is not None  # noqa: S101 - see Stream
         if self._position is None:
             self._position = position_of(read.at - timedelta(seconds=FRESH))
-        owner = owner_text(self._stream.owner, "The stream")
-        self._watch.join_owner(self._viewer, owner, read)
+        self._watch.join_owner(self._viewer, read)
         missed = MISSED if self._stream.has_missed else ""
         return f"{first}id: {self._position}\n\n{missed}{self.go_on()}"
 

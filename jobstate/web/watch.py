@@ -70,8 +70,12 @@ class _Entry:
 
     job: Job
     latest: Update
-    owners: frozenset[str] = frozenset()
     viewers: set[Viewer] = field(default_factory=set)
+
+    @property
+    def owner(self) -> str:
+        """Whose job it is."""
+        return str(self.job.user_id)
 
 
 class Watch:
@@ -84,6 +88,8 @@ class Watch:
         self._entries: dict[UUID, _Entry] = {}
         self._owners: dict[str, set[Viewer]] = {}
         self._since: datetime | None = None
+        self._not_before: datetime | None = None
+        """The earliest reading of those who came after the last question."""
 
     @property
     def is_empty(self) -> bool:
@@ -106,16 +112,18 @@ class Watch:
         if entry.job.updated_at > job.updated_at:
             viewer.tell(job.id, entry.latest)
 
-    def join_owner(self, viewer: Viewer, owner: str, read: Changes) -> None:
+    def join_owner(self, viewer: Viewer, read: Changes) -> None:
         """Tell a viewer what was read of an owner's jobs, and from now on what becomes of them."""
         for change in read.found:
             self._take(change, read.at)
         VIEWERS_CAME.add()
+        (owner,) = read.owners
         self._viewers[viewer] = owner
         self._owners.setdefault(owner, set()).add(viewer)
-        self._since = read.at if self._since is None else min(self._since, read.at)
+        self._since = _earlier(self._since, read.at)
+        self._not_before = _earlier(self._not_before, read.at)
         for job_id, entry in self._entries.items():
-            if owner in entry.owners:
+            if entry.owner == owner:
                 viewer.tell(job_id, entry.latest)
 
     def leave(self, viewer: Viewer) -> None:
@@ -135,12 +143,13 @@ class Watch:
 
     def question(self) -> Operation[Changes]:
         """Ask what has changed since the last answer."""
+        self._not_before = None
         known = {job_id: entry.job.updated_at for job_id, entry in self._entries.items()}
         return changes(known, list(self._owners), self._since, OVERLAP)
 
     def answer(self, read: Changes) -> None:
-        """Tell everybody what concerns them."""
-        self._since = read.at
+        """Tell everybody what concerns them: those who came since the question, too."""
+        self._since = _earlier(self._not_before, read.at)
         for change in read.found:
             self._take(change, read.at)
         if self._owners:
@@ -163,10 +172,8 @@ class Watch:
             entry = self._entries[change.job_id] = _Entry(change.job, update)
         elif _is_news(change.job, entry.job):
             entry.job, entry.latest = change.job, update
-        entry.owners |= change.owners
         if entry.latest is update:
-            watching = (self._owners.get(owner, set()) for owner in entry.owners)
-            for viewer in entry.viewers.union(*watching):
+            for viewer in entry.viewers | self._owners.get(entry.owner, set()):
                 viewer.tell(change.job_id, update)
 
     def _forget(self) -> None:
@@ -177,12 +184,16 @@ class Watch:
         """Tell whether the next question must name this job, or its answer would."""
         if entry.viewers:
             return True
-        if entry.owners.isdisjoint(self._owners):
+        if entry.owner not in self._owners:
             return False
         job = entry.job
         if job.status is JobStatus.PROCESSING or self._since is None:
             return True
         return (job.completed_at or job.created_at) > self._since - timedelta(seconds=OVERLAP)
+
+
+def _earlier(known: datetime | None, at: datetime) -> datetime:
+    return at if known is None else min(known, at)
 
 
 def _is_news(job: Job, known: Job) -> bool:

@@ -22,8 +22,9 @@ def at(seconds: float) -> datetime:
 
 
 def job_at(seconds: float, **columns: Any) -> Job:
-    """A processing job, as it was so long after the start."""
-    return a_job(**{"created_at": START, "updated_at": at(seconds), **columns})
+    """A processing job of the owner, as it was so long after the start."""
+    plain = {"user_id": UUID(OWNER), "created_at": START, "updated_at": at(seconds)}
+    return a_job(**{**plain, **columns})
 
 
 def later(job: Job, seconds: float, **columns: Any) -> Job:
@@ -34,10 +35,9 @@ def landed(job: Job, seconds: float) -> Job:
     return later(job, seconds, status=JobStatus.COMPLETED, completed_at=at(seconds))
 
 
-def found(seconds: float, *jobs: Job, owner: str | None = None) -> Changes:
-    """What a question so long after the start finds."""
-    owners = frozenset(() if owner is None else (owner,))
-    return Changes(at(seconds), [Change(job.id, job, owners) for job in jobs])
+def found(seconds: float, *jobs: Job, owner: str = OWNER) -> Changes:
+    """What a question about an owner finds so long after the start."""
+    return Changes(at(seconds), [owner], [Change(job.id, job) for job in jobs])
 
 
 def asked(watch: Watch) -> dict[UUID, datetime]:
@@ -123,7 +123,7 @@ def test_a_job_that_is_gone_is_told_once_and_asked_for_no_more(
 ) -> None:
     job = job_at(0)
     watch.join_job(viewer, job)
-    watch.answer(Changes(at(1), [Change(job.id, None, frozenset())]))
+    watch.answer(Changes(at(1), [], [Change(job.id, None)]))
     assert read(viewer) == [None]
     assert asked(watch) == {}
     watch.leave(viewer)
@@ -133,7 +133,7 @@ def test_a_job_that_is_gone_is_told_once_and_asked_for_no_more(
 def test_who_leaves_leaves_nothing_behind(watch: Watch, viewer: Viewer) -> None:
     job, other = job_at(0), Viewer(lambda: None)
     watch.join_job(viewer, job)
-    watch.join_owner(other, OWNER, found(1, job_at(0), owner=OWNER))
+    watch.join_owner(other, found(1, job_at(0)))
     for one in (viewer, other, other):
         watch.leave(one)
     assert watch.is_empty
@@ -144,20 +144,12 @@ def test_who_leaves_leaves_nothing_behind(watch: Watch, viewer: Viewer) -> None:
 def test_an_owner_is_told_of_all_their_jobs_and_of_nobody_elses(
     watch: Watch, viewer: Viewer
 ) -> None:
-    mine, theirs = job_at(0), job_at(0)
+    mine, theirs = job_at(0), job_at(0, user_id=uuid4())
     watch.join_job(Viewer(lambda: None), theirs)
-    watch.join_owner(viewer, OWNER, found(1, mine, owner=OWNER))
+    watch.join_owner(viewer, found(1, mine))
     assert read(viewer) == [mine]
     new = job_at(2)
-    watch.answer(
-        Changes(
-            at(3),
-            [
-                Change(theirs.id, later(theirs, 2), frozenset()),
-                Change(new.id, new, frozenset({OWNER})),
-            ],
-        )
-    )
+    watch.answer(found(3, later(theirs, 2), new))
     assert read(viewer) == [new]
 
 
@@ -166,17 +158,18 @@ def test_an_owner_is_told_of_a_job_that_somebody_watches_already(
 ) -> None:
     job = job_at(0)
     watch.join_job(Viewer(lambda: None), job)
-    watch.answer(found(3, landed(job, 2), owner=OWNER))
-    watch.join_owner(viewer, OWNER, found(1, job, owner=OWNER))
+    watch.answer(found(3, landed(job, 2)))
+    watch.join_owner(viewer, found(1, job))
     assert read(viewer) == [landed(job, 2)]
 
 
 def test_the_next_question_reaches_back_to_what_every_owner_has_read(
     watch: Watch, viewer: Viewer
 ) -> None:
-    watch.join_owner(viewer, OWNER, found(5))
+    watch.join_owner(viewer, found(5))
+    watch.question()
     watch.answer(found(9))
-    watch.join_owner(Viewer(lambda: None), str(uuid4()), found(7))
+    watch.join_owner(Viewer(lambda: None), found(7, owner=str(uuid4())))
     assert watch.question().params["since"] == at(7)
 
 
@@ -184,7 +177,7 @@ def test_a_job_of_an_owner_is_forgotten_when_no_question_would_find_it(
     watch: Watch, viewer: Viewer
 ) -> None:
     running, done = job_at(0), landed(job_at(0), 1)
-    watch.join_owner(viewer, OWNER, found(1, running, done, owner=OWNER))
+    watch.join_owner(viewer, found(1, running, done))
     watch.answer(found(1 + OVERLAP - 0.1))
     assert set(asked(watch)) == {running.id, done.id}
     watch.answer(found(1 + OVERLAP))
@@ -194,15 +187,33 @@ def test_a_job_of_an_owner_is_forgotten_when_no_question_would_find_it(
 def test_when_the_process_ends_everybody_has_to_go(watch: Watch, viewer: Viewer) -> None:
     woken: list[int] = []
     other = Viewer(lambda: woken.append(1))
-    watch.join_job(viewer, job_at(0))
-    watch.join_owner(other, OWNER, found(1))
+    watch.join_job(viewer, job_at(0, user_id=uuid4()))
+    watch.join_owner(other, found(1))
     watch.send_all_away()
     assert (viewer.has_to_go, other.has_to_go, woken) == (True, True, [1])
 
 
-def test_an_owner_who_is_named_in_two_ways_is_told_under_both(watch: Watch, viewer: Viewer) -> None:
-    other, job = Viewer(lambda: None), job_at(2)
-    watch.join_owner(viewer, OWNER, found(1))
-    watch.join_owner(other, OWNER.upper(), found(1))
-    watch.answer(Changes(at(3), [Change(job.id, job, frozenset({OWNER, OWNER.upper()}))]))
-    assert read(viewer) == read(other) == [job]
+def test_who_comes_while_the_answer_is_under_way_is_told_of_what_it_finds(
+    watch: Watch, viewer: Viewer
+) -> None:
+    """The question did not name them, and what is known is not asked for again."""
+    watch.join_job(Viewer(lambda: None), job := job_at(0, user_id=uuid4()))
+    watch.question()
+    owner = str(job.user_id)
+    watch.join_owner(viewer, found(1, owner=owner))
+    new = job_at(2, user_id=job.user_id)
+    watch.answer(Changes(at(3), [], [Change(job.id, later(job, 2)), Change(new.id, new)]))
+    assert read(viewer) == [later(job, 2), new]
+
+
+def test_who_comes_while_the_answer_is_under_way_has_the_next_question_reach_back(
+    watch: Watch, viewer: Viewer
+) -> None:
+    """However late the answer is: it was not about their jobs."""
+    watch.join_owner(viewer, found(1))
+    watch.question()
+    watch.join_owner(Viewer(lambda: None), found(2, owner=str(uuid4())))
+    watch.answer(found(2 + 2 * OVERLAP))
+    assert watch.question().params["since"] == at(2)
+    watch.answer(found(3 + 2 * OVERLAP))
+    assert watch.question().params["since"] == at(3 + 2 * OVERLAP)

@@ -1,8 +1,8 @@
 """The asyncio service: the same methods as the blocking one, awaited."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import Self
@@ -47,6 +47,8 @@ class AsyncJobService:
             the psycopg driver, whose connections are then used.
         settings: The settings; without them, those of the environment.
         publish: How `retry` publishes a job, blocking; returns whether the broker took it.
+        blocking: A service that sweeps and purges for this one, in a thread. Without it, one that
+            publishes nothing is opened by the same URL for each time.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class AsyncJobService:
         *,
         settings: Settings | None = None,
         publish: Callable[[UUID], bool] = lambda _: False,
+        blocking: JobService | None = None,
     ) -> None:
         engine = None if isinstance(database, str) else database
         if engine is not None:
@@ -63,6 +66,7 @@ class AsyncJobService:
         self.settings = settings or Settings.for_database(url)
         self.store = AsyncStore.open(self.settings, engine)
         self._publish = publish
+        self._blocking = blocking
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -277,11 +281,8 @@ class AsyncJobService:
         ),
     ) -> int:
         """Delete jobs that landed longer ago than this, with all they have; return how many."""
-        service = JobService.from_settings(self.settings)
-        try:
+        with self._in_a_thread() as service:
             return await asyncio.to_thread(service.purge, older_than, statuses)
-        finally:
-            service.close()
 
     async def retry(self, job_id: UUID | str, user_id: object, only: Which = "all") -> Job:
         """Run a job again that has landed, as a new job: the same call, owner and queue."""
@@ -293,11 +294,8 @@ class AsyncJobService:
 
     async def sweep(self) -> SweepReport:
         """Do one round of the sweeper; safe anywhere, any number at once."""
-        service = JobService.from_settings(self.settings)
-        try:
+        with self._in_a_thread() as service:
             return await asyncio.to_thread(service.sweep)
-        finally:
-            service.close()
 
     async def workers(self) -> list[Worker]:
         """List the workers that are not known to be dead, with the jobs they hold."""
@@ -327,3 +325,15 @@ class AsyncJobService:
     async def close(self) -> None:
         """Close this process's connections; the next call opens new ones."""
         await self.store.close()
+
+    @contextmanager
+    def _in_a_thread(self) -> Iterator[JobService]:
+        """Lend the service that does what takes long."""
+        if self._blocking is not None:
+            yield self._blocking
+            return
+        service = JobService.from_settings(self.settings)
+        try:
+            yield service
+        finally:
+            service.close()

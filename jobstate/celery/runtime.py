@@ -81,7 +81,10 @@ class Runtime:
     def aio(self) -> AsyncJobService:
         """The asyncio service, which opens nothing before it is used."""
         return AsyncJobService(
-            self.settings.database_url, settings=self.settings, publish=self.publish_stored
+            self.settings.database_url,
+            settings=self.settings,
+            publish=self.publish_stored,
+            blocking=self.service,
         )
 
     def publish(

@@ -1,6 +1,7 @@
 """Enqueueing from an event loop: with the connections of asyncio, and blocking nobody."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
@@ -190,3 +191,17 @@ def is_waiting(site: Site) -> bool:
     with psycopg.connect(site.conf["database_url"].replace("+psycopg", "")) as connection:
         asked = "select exists (select from pg_locks where not granted)"
         return bool(connection.execute(asked).fetchone()[0])  # type: ignore[index]
+
+
+async def test_the_asyncio_service_of_an_app_publishes_what_was_not(open_site: OpenSite) -> None:
+    with (
+        open_site(jobstate_publish_grace=0.01) as site,
+        psycopg.connect(site.conf["database_url"].replace("+psycopg", "")) as connection,
+    ):
+        job = site.enqueue_with("returns", connection=connection)
+        connection.commit()
+        assert published(site) == []
+        deadline = time.monotonic() + PATIENCE
+        while not (await site.jobs.aio.sweep()).published:
+            assert time.monotonic() < deadline, "it was never due"
+        assert published(site) == [str(job.id)]

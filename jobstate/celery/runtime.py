@@ -42,10 +42,10 @@ class Keeping(Protocol):
     """The keeper, as the signal handlers of a worker's main process know it."""
 
     def hand_over(self, event: Any) -> None:
-        """Leave a landing to the keeper; returns at once."""
+        """Leave what has happened to the keeper; returns at once."""
 
     def end(self) -> None:
-        """Land what is left, and end."""
+        """Settle what is left, give up the lease, and end."""
 
 
 class Runtime:

@@ -21,11 +21,11 @@ class Change:
 class Changes:
     """What has changed, in the order in which it did, and the time to ask from the next time.
 
-    `owners` are those that were asked for, as `Job.user_id` is written: ``07`` is ``7``.
+    `owner` is the one that was asked for, if one alone, as `Job.user_id` has it: ``07`` is ``7``.
     """
 
     at: datetime
-    owners: list[str]
+    owner: str | None
     found: list[Change]
 
 
@@ -57,12 +57,12 @@ def changes(
     }
 
     def read(rows: list[Row]) -> Changes:
-        at, named = rows[0][:2]
+        at, owner = rows[0][:2]
         found = [
             Change(job_id, None if columns[0] is None else Job.from_row(tuple(columns)))
             for _, _, job_id, *columns in rows
             if job_id is not None
         ]
-        return Changes(at.astimezone(UTC), [str(owner) for owner in named], found)
+        return Changes(at.astimezone(UTC), None if owner is None else str(owner), found)
 
     return Operation("changes", params, read)

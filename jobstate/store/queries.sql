@@ -314,8 +314,8 @@ limit cast(:limit as integer);
 -- name: changes
 -- Read what is no longer as it is known: watched jobs by their ids, those that are gone without
 -- columns; of watched owners, also what runs, and what was created or has landed lately. Each with
--- the time from which the next such question must look, and the owners as their jobs name them: one
--- may be written in several ways. With a limit, those that have changed last.
+-- the time from which the next such question must look, and the owner as their jobs name them, where
+-- one alone is watched: an id may be written in several ways. With a limit, what has changed last.
 -- Two bounds of a time have the planner expect few rows, as one that it does not know has not; `not
 -- in` has it hash what is known, as `not exists` has not.
 with asked as (
@@ -357,7 +357,8 @@ found as (
 last as (
     select * from found order by updated_at desc limit cast(:limit as bigint)
 )
-select asked.at, :owners, last.known_id, {job_columns}
+select
+    asked.at, case when cardinality(:owners) = 1 then (:owners)[1] end, last.known_id, {job_columns}
 from asked left join last on true
 order by last.updated_at;
 

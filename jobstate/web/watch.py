@@ -117,7 +117,8 @@ class Watch:
         for change in read.found:
             self._take(change, read.at)
         VIEWERS_CAME.add()
-        (owner,) = read.owners
+        owner = read.owner
+        assert owner is not None  # noqa: S101 - an owner's viewer has asked for that owner
         self._viewers[viewer] = owner
         self._owners.setdefault(owner, set()).add(viewer)
         self._since = _earlier(self._since, read.at)

@@ -37,7 +37,7 @@ def landed(job: Job, seconds: float) -> Job:
 
 def found(seconds: float, *jobs: Job, owner: str = OWNER) -> Changes:
     """What a question about an owner finds so long after the start."""
-    return Changes(at(seconds), [owner], [Change(job.id, job) for job in jobs])
+    return Changes(at(seconds), owner, [Change(job.id, job) for job in jobs])
 
 
 def asked(watch: Watch) -> dict[UUID, datetime]:
@@ -123,7 +123,7 @@ def test_a_job_that_is_gone_is_told_once_and_asked_for_no_more(
 ) -> None:
     job = job_at(0)
     watch.join_job(viewer, job)
-    watch.answer(Changes(at(1), [], [Change(job.id, None)]))
+    watch.answer(Changes(at(1), None, [Change(job.id, None)]))
     assert read(viewer) == [None]
     assert asked(watch) == {}
     watch.leave(viewer)
@@ -202,7 +202,7 @@ def test_who_comes_while_the_answer_is_under_way_is_told_of_what_it_finds(
     owner = str(job.user_id)
     watch.join_owner(viewer, found(1, owner=owner))
     new = job_at(2, user_id=job.user_id)
-    watch.answer(Changes(at(3), [], [Change(job.id, later(job, 2)), Change(new.id, new)]))
+    watch.answer(Changes(at(3), None, [Change(job.id, later(job, 2)), Change(new.id, new)]))
     assert read(viewer) == [later(job, 2), new]
 
 

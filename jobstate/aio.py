@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Self
 from uuid import UUID
 
-from jobstate import creation, operations, reading, sweeping
+from jobstate import counting, creation, operations, reading, sweeping
 from jobstate.attempts import ending
 from jobstate.creation import NewJob, When
 from jobstate.errors import JobStateError
@@ -305,7 +305,7 @@ class AsyncJobService:
         self, user_id: object = None, *, landed_within: float | timedelta | None = None
     ) -> Stats:
         """Count the jobs of one owner, or of everybody; see `JobService.stats`."""
-        return await self.store.run(reading.stats(user_id, landed_within))
+        return await self.store.run(counting.stats(user_id, landed_within))
 
     async def wait(self, job_id: UUID | str, user_id: object, timeout: float) -> Job:  # noqa: ASYNC109 - as in JobService
         """Wait up to `timeout` seconds for a job to land; return it as it is then."""

@@ -1,7 +1,7 @@
 """What the reading methods of the services ask the store, and how they read the answer."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,10 +16,10 @@ from jobstate.paging import (
     read_job_cursor,
     read_log_cursor,
 )
-from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page, Stats
+from jobstate.records import Asset, Job, JobEvent, JobItem, JobLog, Page
 from jobstate.states import ItemStatus, JobStatus
 from jobstate.store import Operation, Row
-from jobstate.values import check_span, check_status, job_id_of, optional_text, owner_text
+from jobstate.values import check_status, job_id_of, optional_text, owner_text
 
 T = TypeVar("T")
 
@@ -217,34 +217,6 @@ def page_of_logs(
 def count_logs(job_id: UUID) -> Operation[int]:
     """Count what a job has logged."""
     return Operation("count_logs", {"job_id": job_id}, lambda rows: int(rows[0][0]))
-
-
-def stats(user_id: object, landed_within: float | timedelta | None = None) -> Operation[Stats]:
-    """Count jobs, of one owner or of everybody; all, or the live ones and what landed lately."""
-    owner = None if user_id is None else owner_text(user_id, "The statistics")
-    if landed_within is not None:
-        params = {
-            "user_id": owner,
-            "everybody": owner is None,
-            "landed_within": check_span(landed_within, "time within which jobs have landed"),
-        }
-        return Operation("recent_stats", params, _counts)
-    if owner is None:
-        return Operation("stats", {}, _counts)
-    return Operation("owner_stats", {"user_id": owner}, _counts)
-
-
-def _counts(rows: list[Row]) -> Stats:
-    by_status = dict.fromkeys(JobStatus, 0)
-    by_type: dict[str, dict[JobStatus, int]] = {}
-    oldest: list[datetime] = []
-    for job_type, name, count, first in rows:
-        status = JobStatus(name)
-        by_status[status] += count
-        by_type.setdefault(job_type, {})[status] = count
-        if status is JobStatus.QUEUED:
-            oldest.append(first)
-    return Stats(by_status, by_type, min(oldest, default=None))
 
 
 def _owned_rows(

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Self
 from uuid import UUID
 
-from jobstate import creation, operations, reading, sweeping
+from jobstate import counting, creation, operations, reading, sweeping
 from jobstate.attempts import ending
 from jobstate.cleaning import Cleaner
 from jobstate.creation import NewJob, When
@@ -423,7 +423,7 @@ class JobService:
         `landed_within`, only live jobs are counted and those that have landed within so many
         seconds, which costs what these are.
         """
-        return self.store.run(reading.stats(user_id, landed_within))
+        return self.store.run(counting.stats(user_id, landed_within))
 
     def wait(self, job_id: UUID | str, user_id: object, timeout: float) -> Job:
         """Wait up to `timeout` seconds for a job to land; return it as it is then.

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from celery.utils import uuid
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from jobstate.celery.enqueue import submit
 from jobstate.celery.runtime import runtime_of
 from jobstate.celery.task import JobTask
+from jobstate.ids import new_id
 
 
 class DjangoJobTask(JobTask):
@@ -57,7 +57,7 @@ class DjangoJobTask(JobTask):
         """
         connection = connections[using]
         if not self.runs_as_job or self.app.conf.task_always_eager:
-            task_id = task_id or uuid()
+            task_id = task_id or str(new_id())
             later = partial(self.apply_async, args, kwargs, task_id, **options)
             connection.on_commit(later)
             return task_id

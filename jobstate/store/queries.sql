@@ -110,6 +110,14 @@
     union all
     select false, {job_columns} from job where not exists (select from done)
 
+-- fragment: asked_for
+-- The jobs of the wanted type that come after a page of the newest.
+    (cast(:job_type as text) is null or job_type = cast(:job_type as text))
+        and (created_at, id) < (
+            coalesce(cast(:before_at as timestamptz), 'infinity'),
+            coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        )
+
 -- fragment: live
 -- The jobs that have not landed, by the index that has no others.
     (completed_at is null or followups_pending) and completed_at is null
@@ -300,11 +308,7 @@ cross join lateral (
     select * from {schema}.jobs
     where user_id = :user_id
         and status = wanted.of_status
-        and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
-        and (created_at, id) < (
-            coalesce(cast(:before_at as timestamptz), 'infinity'),
-            coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-        )
+        and {asked_for}
     order by created_at desc, id desc
     limit cast(:limit as integer)
 ) as first
@@ -373,11 +377,7 @@ with live as (
         and cast(:landed_before as timestamptz) is null
         and cast(:statuses as text[]) && array['queued', 'processing']
         and status = any(cast(:statuses as text[]))
-        and (cast(:job_type as text) is null or job_type = cast(:job_type as text))
-        and (created_at, id) < (
-            coalesce(cast(:before_at as timestamptz), 'infinity'),
-            coalesce(cast(:before_id as uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-        )
+        and {asked_for}
     order by created_at desc, id desc
     limit cast(:limit as integer)
 ),

@@ -2,29 +2,26 @@
 
 import logging
 import os
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from celery import Task
-from celery.app.task import Context
 from celery.exceptions import Ignore, Reject
 
-from jobstate import attempts, publishing, sweeping
+from jobstate import attempts, publishing
 from jobstate.attempts import Hold, Policy, Taking
 from jobstate.celery.attempt import Attempt
+from jobstate.celery.eager import taker_of
 from jobstate.celery.patience import insist
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime
 from jobstate.counters import DUPLICATE_DELIVERIES
 from jobstate.creation import NewJob, create_job
-from jobstate.errors import JobNotFound, JobStateError, SchemaMismatch, StoreUnavailable
+from jobstate.errors import JobNotFound, SchemaMismatch, StoreUnavailable
 from jobstate.operations import about
 from jobstate.records import Job
 from jobstate.store import Operation, Script
@@ -32,8 +29,6 @@ from jobstate.values import job_id_of
 from jobstate.waiting import backoff
 
 logger = logging.getLogger("jobstate")
-
-_eager_worker: ContextVar[UUID | None] = ContextVar("jobstate_eager_worker", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,38 +107,6 @@ def delivery_of(
         raise Ignore(f"Task id {request.id!r} is not a UUID.") from None
     ticket = (request.headers or {}).get(TICKET)
     return Delivery(job_id, ticket, lambda: taker_of(runtime, request), policy, adopted)
-
-
-def taker_of(runtime: Runtime, request: Context) -> UUID | None:
-    """Return the worker under whose id a request runs, if it has one."""
-    return _eager_worker.get() if request.is_eager else runtime.seat.worker_id
-
-
-@contextmanager
-def eager_worker(runtime: Runtime) -> Iterator[None]:
-    """Be a worker of one's own, for an eager run."""
-    worker_id, store, lease = uuid4(), runtime.service.store, runtime.settings.lease
-    store.run(sweeping.register_worker(worker_id, socket.gethostname(), os.getpid(), [], lease))
-    ended = threading.Event()
-
-    def keep_lease() -> None:
-        while not ended.wait(runtime.settings.heartbeat):
-            try:
-                store.run(sweeping.renew_lease(worker_id, lease))
-            except JobStateError as error:
-                logger.warning("An eager run could not renew its lease: %s", error)
-
-    threading.Thread(target=keep_lease, name="jobstate-lease", daemon=True).start()
-    token = _eager_worker.set(worker_id)
-    try:
-        yield
-    finally:
-        ended.set()
-        _eager_worker.reset(token)
-        try:
-            store.run(sweeping.end_worker(worker_id))
-        except JobStateError as error:
-            logger.warning("An eager run could not sign off: %s", error)
 
 
 def _take(runtime: Runtime, delivery: Delivery) -> Taking | None:

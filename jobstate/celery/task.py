@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -26,19 +25,19 @@ from jobstate.celery.declared import (
     declared_policy,
     own_options,
 )
+from jobstate.celery.eager import run_eagerly
 from jobstate.celery.enqueue import Call, moment_of, new_job, queue_of, submit
 from jobstate.celery.fence import Grip
 from jobstate.celery.habits import report_meta
 from jobstate.celery.logbook import listen
-from jobstate.celery.publish import OWNER, TICKET
+from jobstate.celery.publish import OWNER
 from jobstate.celery.runtime import Runtime, runtime_of
-from jobstate.celery.start import Delivery, delivery_of, eager_worker, start
+from jobstate.celery.start import Delivery, delivery_of, start
 from jobstate.creation import NewJob, When
 from jobstate.errors import (
     ConfigurationError,
     JobCancelled,
     JobFailed,
-    JobNotFound,
     LeaseLost,
     OwnerRequired,
 )
@@ -281,11 +280,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         """Run the task here and now, as a job like in a worker."""
         if not self.runs_as_job:
             return super().apply(args, kwargs, task_id=task_id, **options)
-        runtime = runtime_of(self.app)
-        job = self._eager_job(runtime, args or (), kwargs or {}, task_id, user_id)
-        headers = {**(options.pop("headers", None) or {}), TICKET: job.attempt}
-        with eager_worker(runtime):
-            return super().apply(args, kwargs, task_id=str(job.id), headers=headers, **options)
+        return run_eagerly(self, super().apply, args or (), kwargs or {}, task_id, user_id, options)
 
     def update_state(
         self,
@@ -364,21 +359,6 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             expires=moment_of(self.app, options, "expires"),
             retries=options.get("retries", 0),
         )
-
-    def _eager_job(
-        self,
-        runtime: Runtime,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        task_id: str | None,
-        user_id: object,
-    ) -> Job:
-        """Create the job of an eager run, or find the one that an eager retry goes on with."""
-        with suppress(JobNotFound):
-            if task_id is not None:
-                return runtime.service.get_job_internal(task_id)
-        call = declared_call(runtime, self, args, kwargs, task_id, {"user_id": user_id})
-        return runtime.service.create(new_job(runtime, call, publishable=False))
 
     def _delivery(
         self, runtime: Runtime, args: Sequence[Any], kwargs: Mapping[str, Any]

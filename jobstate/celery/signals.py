@@ -29,8 +29,9 @@ from jobstate.celery.fence import Grip
 from jobstate.celery.handover import DelegateFailed, LostMessage, UnstartedRun
 from jobstate.celery.patience import insist
 from jobstate.celery.publish import TICKET, ticket_of
+from jobstate.celery.run import CALLED
 from jobstate.celery.runtime import Runtime, installed
-from jobstate.celery.task import CALLED, JobTask
+from jobstate.celery.task import JobTask
 from jobstate.errors import InvalidValueError, JobNotFound
 from jobstate.states import ErrorCode
 from jobstate.values import job_id_of, to_json

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,40 +11,18 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
-from jobstate import tracing
 from jobstate.celery import delegation
-from jobstate.celery.announce import PROGRESS
-from jobstate.celery.attempt import Attempt, current_attempt
-from jobstate.celery.body import run_body
+from jobstate.celery.attempt import current_attempt
 from jobstate.celery.current import CurrentJob, current_job
-from jobstate.celery.declared import (
-    OWN_OPTIONS,
-    declared_call,
-    declared_message,
-    declared_policy,
-    own_options,
-)
+from jobstate.celery.declared import OWN_OPTIONS, declared_call, own_options
 from jobstate.celery.eager import run_eagerly
-from jobstate.celery.enqueue import Call, moment_of, new_job, queue_of, submit
-from jobstate.celery.fence import Grip
+from jobstate.celery.enqueue import Call, submit
 from jobstate.celery.habits import report_meta
-from jobstate.celery.logbook import listen
-from jobstate.celery.publish import OWNER
-from jobstate.celery.runtime import Runtime, runtime_of
-from jobstate.celery.start import Delivery, delivery_of, start
-from jobstate.creation import NewJob, When
-from jobstate.errors import (
-    ConfigurationError,
-    JobCancelled,
-    JobFailed,
-    LeaseLost,
-    OwnerRequired,
-)
+from jobstate.celery.run import is_of_a_function, run_again, run_job
+from jobstate.celery.runtime import runtime_of
+from jobstate.creation import When
+from jobstate.errors import ConfigurationError, JobCancelled, JobFailed, LeaseLost, OwnerRequired
 from jobstate.records import Job
-from jobstate.states import JobStatus
-
-CALLED = "jobstate_called"
-"""Marks a request whose task was called: what its body calls is a function."""
 
 _ENDINGS = (JobCancelled, JobFailed, LeaseLost)
 
@@ -122,38 +99,9 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take the job, run the body, land the job: before Celery dispatches what follows."""
-        request, around = self.request, current_attempt()
-        # An eager replacement has the id of the job that it is a part of.
-        nested = hasattr(request, CALLED) or (around is not None and around.is_at(request.id))
-        if not self.runs_as_job or request.called_directly or nested:
+        if not self.runs_as_job or is_of_a_function(self.request):
             return super().__call__(*args, **kwargs)
-        setattr(request, CALLED, True)
-        runtime = runtime_of(self.app)
-        delivery = self._delivery(runtime, args, kwargs)
-        # However the publisher has spelled it.
-        request.id = str(delivery.job_id)
-        if not request.is_eager:
-            runtime.bench.sit(delivery.job_id)
-        span = tracing.start_run(self.name, request)
-        try:
-            attempt = start(runtime, delivery)
-        except BaseException:
-            span.leave()
-            raise
-        attempt.span = span
-        attempt.begin()
-        span.taken(attempt.job)
-        if attempt.grip is Grip.LANDED:
-            value = _as_landed(attempt.job)
-        else:
-            runtime.announce(PROGRESS, attempt.job, attempt.hold)
-            if self.job_logs:
-                listen()
-                attempt.reports.keep_logs()
-            value = run_body(attempt, partial(self.run, *args, **kwargs), resume=self.job_resume)
-        # Whatever keeps Celery from dispatching what follows, the job has not failed.
-        request.errbacks = None
-        return value
+        return run_job(self, args, kwargs)
 
     def enqueue(self, *args: Any, user_id: object, connection: object = None, **kwargs: Any) -> Job:
         """Create a queued job that calls the task with these arguments, and publish it.
@@ -263,7 +211,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             return super().apply_async(args, kwargs, task_id, producer, **options)
         attempt = current_attempt()
         if attempt is not None and task_id is not None and attempt.is_at(task_id):
-            self._run_again(attempt, args or (), kwargs or {}, options)
+            run_again(self, attempt, args or (), kwargs or {}, options)
         else:
             call = self.checked_call(args or (), kwargs or {}, task_id, options)
             task_id = str(submit(runtime_of(self.app), call).id)
@@ -342,47 +290,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         attempt.runtime.publish_committed(attempt.job.id)
         raise Ignore("Replaced by other tasks.")
 
-    def _run_again(
-        self,
-        attempt: Attempt,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        options: Mapping[str, Any],
-    ) -> None:
-        # The row says whose job it is, whatever the signature of a replacement says.
-        options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
-        message = declared_message(self, args, kwargs, options)
-        attempt.run_again(
-            message,
-            queue=queue_of(self.app, message),
-            eta=moment_of(self.app, options, "eta", "countdown"),
-            expires=moment_of(self.app, options, "expires"),
-            retries=options.get("retries", 0),
-        )
-
-    def _delivery(
-        self, runtime: Runtime, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Delivery:
-        def adopted() -> NewJob:
-            owner = (self.request.headers or {}).get(OWNER)
-            options = {**self.signature_from_request().options, "user_id": owner}
-            call = declared_call(runtime, self, args, kwargs, self.request.id, options)
-            # Celery dispatches those of the row, whose ids are settled.
-            self.request.callbacks = options.get("link")
-            self.request.errbacks = options.get("link_error")
-            return new_job(runtime, call)
-
-        return delivery_of(runtime, self, declared_policy(runtime, self), adopted)
-
     @property
     def runs_as_job(self) -> bool:
         """Whether a call of the task is a job."""
         # `task_cls=JobTask` makes the base of Celery's own tasks this class too.
         return self.job_track and not self.name.startswith("celery.")
-
-
-def _as_landed(job: Job) -> Any:
-    """End like the attempt that landed the job, so that Celery dispatches what follows."""
-    if job.status is JobStatus.FAILED:
-        raise JobFailed(job.error_message or "The job failed.")
-    return job.result

@@ -49,7 +49,8 @@ def get_user_id(request: Request):
     return request.headers["X-User"]
 
 app = FastAPI()
-app.include_router(create_router(AsyncJobService(sys.argv[1]), get_user_id=get_user_id))
+jobs = AsyncJobService(sys.argv[1])
+app.include_router(create_router(jobs, get_user_id=get_user_id, max_streams=1_000_000))
 app.get("/asked")(lambda: len(asked))
 uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
 """

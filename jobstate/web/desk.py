@@ -1,14 +1,17 @@
 """Where requests are answered: the service is asked what a route's plan asks."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Protocol
+from weakref import finalize
 
 from jobstate.aio import AsyncJobService
 from jobstate.errors import JobStateError, OwnerRequired
 from jobstate.service import JobService
 from jobstate.web.exchange import Answer, Download, Flow, Plan, Request, Stream
 from jobstate.web.origins import check_origin
+from jobstate.web.places import MAX_STREAMS, Places, places_of
 from jobstate.web.routes import Route
 from jobstate.web.sse import HEADERS
 
@@ -51,6 +54,7 @@ class Desk:
         events: How a stream is sent; see `ThreadWatcher`. A framework may send by an event loop
             what it has asked for in a thread.
         trusted: Other origins that may post; see `check_origin`.
+        max_streams: How many streams a user may have open in this process.
         pieces: How a file is sent, piece by piece.
     """
 
@@ -59,19 +63,21 @@ class Desk:
         service: JobService,
         events: Callable[[Stream], Any],
         trusted: Collection[str] = (),
+        max_streams: int = MAX_STREAMS,
         pieces: Callable[[Iterator[bytes]], Any] = iter,
     ) -> None:
         self._service = service
-        self._events = events
+        self._streams = _Streams(places_of(service), max_streams, events)
         self._pieces = pieces
         self._trusted = frozenset(trusted)
 
     def answer(self, route: Route, request: Request) -> Answer | Flow:
         """Answer a request, or with the problem that came up."""
         try:
-            return self._begun(self._ask(_plan(route, request, self._trusted)))
+            answer = self._begun(request, self._ask(_plan(route, request, self._trusted)))
         except JobStateError as error:
-            return route.problem(request, error)
+            answer = route.problem(request, error)
+        return _bodiless(answer) if request.is_head else answer
 
     def _ask(self, plan: Plan) -> Answer | Download | Stream:
         """Ask what a plan asks, and tell it what is raised."""
@@ -88,8 +94,13 @@ class Desk:
             result: Answer | Download | Stream = end.value
             return result
 
-    def _begun(self, result: Answer | Download | Stream) -> Answer | Flow:
+    def _begun(self, request: Request, result: Answer | Download | Stream) -> Answer | Flow:
         match result:
+            case Download() if request.is_head:
+                # Whether it can be read comes up as it would otherwise.
+                for _ in self._service.open_asset(result.asset, result.owner, end=1):
+                    pass
+                return Answer(result.status, result.headers)
             case Download():
                 pieces = self._service.open_asset(
                     result.asset, result.owner, start=result.start, end=result.end
@@ -98,7 +109,7 @@ class Desk:
                 whole = chain([next(pieces, b"")], pieces)
                 return Flow(result.headers, self._pieces(whole), result.status)
             case Stream():
-                return Flow(HEADERS, self._events(result))
+                return self._streams.begun(request, result)
             case answer:
                 return answer
 
@@ -111,17 +122,20 @@ class AsyncDesk:
         service: AsyncJobService,
         events: Callable[[Stream], Any],
         trusted: Collection[str] = (),
+        max_streams: int = MAX_STREAMS,
     ) -> None:
         self._service = service
-        self._events = events
+        self._streams = _Streams(places_of(service), max_streams, events)
         self._trusted = frozenset(trusted)
 
     async def answer(self, route: Route, request: Request) -> Answer | Flow:
         """Answer a request, or with the problem that came up."""
         try:
-            return await self._begun(await self._ask(_plan(route, request, self._trusted)))
+            asked = await self._ask(_plan(route, request, self._trusted))
+            answer = await self._begun(request, asked)
         except JobStateError as error:
-            return route.problem(request, error)
+            answer = route.problem(request, error)
+        return _bodiless(answer) if request.is_head else answer
 
     async def _ask(self, plan: Plan) -> Answer | Download | Stream:
         """Ask what a plan asks, and tell it what is raised."""
@@ -139,8 +153,12 @@ class AsyncDesk:
             result: Answer | Download | Stream = end.value
             return result
 
-    async def _begun(self, result: Answer | Download | Stream) -> Answer | Flow:
+    async def _begun(self, request: Request, result: Answer | Download | Stream) -> Answer | Flow:
         match result:
+            case Download() if request.is_head:
+                async for _ in self._service.open_asset(result.asset, result.owner, end=1):
+                    pass
+                return Answer(result.status, result.headers)
             case Download():
                 pieces = self._service.open_asset(
                     result.asset, result.owner, start=result.start, end=result.end
@@ -148,9 +166,32 @@ class AsyncDesk:
                 whole = _chain(await anext(pieces, b""), pieces)
                 return Flow(result.headers, whole, result.status)
             case Stream():
-                return Flow(HEADERS, self._events(result))
+                return self._streams.begun(request, result)
             case answer:
                 return answer
+
+
+class _Streams:
+    """Begins streams, as many as a user may have."""
+
+    def __init__(self, places: Places, max_streams: int, events: Callable[[Stream], Any]) -> None:
+        self._places = places
+        self._max_streams = max_streams
+        self._events = events
+
+    def begun(self, request: Request, stream: Stream) -> Answer | Flow:
+        """Begin a stream for who asks, whoever owns the jobs.
+
+        Raises:
+            TooManyStreams: They have all open that they may.
+        """
+        if request.is_head:
+            return Answer(200, HEADERS)
+        leave = self._places.take(str(request.caller.user_id), self._max_streams)
+        pieces = self._events(replace(stream, leave=leave))
+        # A framework may drop what it has not begun to send, and nothing in it would ever run.
+        finalize(pieces, leave).atexit = False
+        return Flow(HEADERS, pieces)
 
 
 def _plan(route: Route, request: Request, trusted: Collection[str]) -> Plan:
@@ -166,3 +207,11 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
     yield first
     async for piece in rest:
         yield piece
+
+
+def _bodiless(answer: Answer | Flow) -> Answer | Flow:
+    """Keep of an answer what a HEAD is sent: its headers, and how long the body would be."""
+    if isinstance(answer, Flow) or not answer.body:
+        return answer
+    length = {"Content-Length": str(len(answer.body))}
+    return replace(answer, headers={**answer.headers, **length}, body=b"")

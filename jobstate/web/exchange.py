@@ -34,7 +34,8 @@ class Request:
     """What is asked: by whom, about what, with which parameters.
 
     `base` is the path below which the routes are, such as ``/api``. `csrf` is the name and the
-    value of a field that the framework wants in every form.
+    value of a field that the framework wants in every form. `is_head`: the client wants to know
+    what it would get, and gets no body (RFC 9110).
     """
 
     caller: Caller
@@ -43,6 +44,7 @@ class Request:
     headers: Headers
     base: str = ""
     csrf: tuple[str, str] | None = None
+    is_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Stream:
     """The events of a job are to be sent, or those of all jobs of an owner.
 
     It begins with `job` as it was read just now, or with what was `read` of the owner's jobs, which
-    `has_missed` some. `position` is where the client broke off.
+    `has_missed` some. `position` is where the client broke off. `leave` is called when it is over.
     """
 
     owner: object
@@ -89,6 +91,7 @@ class Stream:
     job: Job | None = None
     read: Changes | None = None
     has_missed: bool = False
+    leave: Callable[[], object] = lambda: None
 
 
 Ask = Callable[[JobService], Any]

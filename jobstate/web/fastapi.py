@@ -12,6 +12,7 @@ from jobstate.web.desk import AsyncDesk, Jobs, asyncio_service
 from jobstate.web.exchange import Answer, Caller, Flow, Request, accepted_answer
 from jobstate.web.live import INTERVAL, loop_watchers
 from jobstate.web.openapi import extra_of, responses_of, summary_of
+from jobstate.web.places import MAX_STREAMS
 from jobstate.web.routes import ROUTES, Kind, Route, route_named
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def create_router(
     is_admin: Callable[..., Any] = _nobody,
     trusted_origins: Collection[str] = (),
     interval: float = INTERVAL,
+    max_streams: int = MAX_STREAMS,
 ) -> APIRouter:
     """Return a router with all routes about jobs, for ``app.include_router``.
 
@@ -46,14 +48,17 @@ def create_router(
         is_admin: A dependency that says whether this user may use everybody's jobs.
         trusted_origins: Other origins whose pages may cancel and retry jobs.
         interval: How often the database is asked for all open streams together, in seconds.
+        max_streams: How many streams a user may have open in one process; one more is a 429.
     """
     service = asyncio_service(jobs)
-    desk = AsyncDesk(service, loop_watchers(service, interval).events, trusted_origins)
+    events = loop_watchers(service, interval).events
+    desk = AsyncDesk(service, events, trusted_origins, max_streams)
     router = APIRouter(tags=["jobs"])
     for route in ROUTES:
+        endpoint = _endpoint(route, desk, get_user_id, is_admin)
         router.add_api_route(
             route.path,
-            _endpoint(route, desk, get_user_id, is_admin),
+            endpoint,
             methods=[route.method],
             name=_NAME.format(route.name),
             operation_id=route.name,
@@ -64,6 +69,7 @@ def create_router(
             openapi_extra=extra_of(route),
             response_class=Response if route.kind in (Kind.FILE, Kind.STREAM) else JSONResponse,
         )
+        _add_head(router, route, endpoint)
     return router
 
 
@@ -72,6 +78,7 @@ def create_page(
     *,
     get_user_id: Callable[..., Any],
     look: "Look | None" = None,
+    max_streams: int = MAX_STREAMS,
 ) -> APIRouter:
     """Return a router with the page of one's own jobs, for ``app.include_router``.
 
@@ -82,18 +89,20 @@ def create_page(
         get_user_id: A dependency that returns the id of the user who asks; None is answered
             with 401.
         look: What is particular to your app.
+        max_streams: How many streams a user may have open in one process.
     """
     # jinja2 is an extra: the routes for programs do without it.
     from jobstate.web.page import page_routes  # noqa: PLC0415
 
     service = asyncio_service(jobs)
-    desk = AsyncDesk(service, loop_watchers(service).events)
+    desk = AsyncDesk(service, loop_watchers(service).events, max_streams=max_streams)
     router = APIRouter(include_in_schema=False)
     for route in page_routes(look):
         endpoint = _endpoint(route, desk, get_user_id, _nobody)
         router.add_api_route(
             route.path, endpoint, methods=[route.method], name=_NAME.format(route.name)
         )
+        _add_head(router, route, endpoint)
     return router
 
 
@@ -102,6 +111,12 @@ def accepted(request: HttpRequest, job: Job) -> Response:
     route = route_named("read_job")
     path = request.url_for(_NAME.format(route.name), job_id=str(job.id)).path
     return _response(accepted_answer(job, route.base_of(path, {"job_id": str(job.id)})))
+
+
+def _add_head(router: APIRouter, route: Route, endpoint: Callable[..., Any]) -> None:
+    """Answer HEAD where GET is, as the other frameworks do; it needs no description."""
+    if route.method == "GET":
+        router.add_api_route(route.path, endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 def _endpoint(
@@ -117,7 +132,14 @@ def _endpoint(
     ) -> Response:
         caller = Caller(user_id, is_admin=bool(admin))
         base = route.base_of(http.url.path, http.path_params)
-        request = Request(caller, http.path_params, http.query_params, http.headers, base)
+        request = Request(
+            caller,
+            http.path_params,
+            http.query_params,
+            http.headers,
+            base,
+            is_head=http.method == "HEAD",
+        )
         return _response(await desk.answer(route, request))
 
     return endpoint

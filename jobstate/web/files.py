@@ -52,8 +52,10 @@ def _part(request: Request, asset: Asset) -> tuple[int, int] | None:
     """Read which bytes are asked for, up to one that is left out; None: all of them.
 
     Several parts at once, other units and what is malformed count as nothing, as the RFC has it; so
-    does a part of another content than this.
+    does a part of another content than this, and any of a HEAD.
     """
+    if request.is_head:
+        return None
     asked = _RANGE.fullmatch((request.headers.get("Range") or "").strip())
     known = request.headers.get("If-Range")
     if asked is None or (known is not None and known.strip() != _tag(asset)):

@@ -9,6 +9,7 @@ from jobstate.records import Job
 from jobstate.web.desk import Desk, Jobs, blocking_service
 from jobstate.web.exchange import Answer, Caller, Flow, Request, accepted_answer
 from jobstate.web.live import INTERVAL, thread_watcher
+from jobstate.web.places import MAX_STREAMS
 from jobstate.web.routes import ROUTES, Route, route_named
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def create_blueprint(
     is_admin: Callable[[], bool] = _nobody,
     trusted_origins: Collection[str] = (),
     interval: float = INTERVAL,
+    max_streams: int = MAX_STREAMS,
     name: str = "jobstate",
 ) -> Blueprint:
     """Return a blueprint with all routes about jobs, for ``app.register_blueprint``.
@@ -41,10 +43,12 @@ def create_blueprint(
         is_admin: Says whether this user may use everybody's jobs.
         trusted_origins: Other origins whose pages may cancel and retry jobs.
         interval: How often the database is asked for all open streams together, in seconds.
+        max_streams: How many streams a user may have open in one process; one more is a 429.
         name: The name of the blueprint.
     """
     service = blocking_service(jobs)
-    desk = Desk(service, thread_watcher(service, interval).events, trusted_origins)
+    events = thread_watcher(service, interval).events
+    desk = Desk(service, events, trusted_origins, max_streams)
     return _blueprint(name, ROUTES, desk, get_user_id, is_admin)
 
 
@@ -53,6 +57,7 @@ def create_page(
     *,
     get_user_id: Callable[[], Any],
     look: "Look | None" = None,
+    max_streams: int = MAX_STREAMS,
     name: str = "jobstate_page",
 ) -> Blueprint:
     """Return a blueprint with the page of one's own jobs, for ``app.register_blueprint``.
@@ -64,13 +69,14 @@ def create_page(
         jobs: What `jobstate.install` returned, or a service.
         get_user_id: Returns the id of the user who asks; None is answered with 401.
         look: What is particular to your app.
+        max_streams: How many streams a user may have open in one process.
         name: The name of the blueprint.
     """
     # jinja2 comes with Flask, but not with the others.
     from jobstate.web.page import page_routes  # noqa: PLC0415
 
     service = blocking_service(jobs)
-    desk = Desk(service, thread_watcher(service).events)
+    desk = Desk(service, thread_watcher(service).events, max_streams=max_streams)
     return _blueprint(name, page_routes(look), desk, get_user_id, _nobody)
 
 
@@ -108,7 +114,8 @@ def _view(
     def view(**parts: str) -> Response:
         caller = Caller(get_user_id(), is_admin=is_admin())
         base = route.base_of(request.script_root + request.path, parts)
-        asked = Request(caller, parts, request.args, request.headers, base, _csrf())
+        is_head = request.method == "HEAD"
+        asked = Request(caller, parts, request.args, request.headers, base, _csrf(), is_head)
         return _response(desk.answer(route, asked))
 
     return view
@@ -122,7 +129,8 @@ def _csrf() -> tuple[str, str] | None:
 def _response(answer: Answer | Flow) -> Response:
     if isinstance(answer, Flow):
         return Response(answer.pieces, answer.status, headers=dict(answer.headers))
-    response = Response(answer.body, answer.status, dict(answer.headers))
+    # Of an empty body, Flask would say that it has no length, which a HEAD asks for.
+    response = Response(answer.body or None, answer.status, dict(answer.headers))
     if "Content-Type" not in answer.headers:
         del response.headers["Content-Type"]  # of nothing
     return response

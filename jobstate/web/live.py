@@ -70,6 +70,7 @@ class LoopWatcher:
                     yield text
         finally:
             self._watch.leave(viewer)
+            stream.leave()
 
     def _start(self) -> None:
         if self._task is None:
@@ -147,6 +148,7 @@ class ThreadWatcher:
         finally:
             # Without waiting for the lock: the collector may end this in a thread that holds it.
             self._gone.put(viewer)
+            stream.leave()
             if self._lock.acquire(blocking=False):
                 try:
                     self._forget_gone()

@@ -52,8 +52,12 @@ _PROBLEMS = {
     404: "There is no such job, or it is somebody else's.",
     409: "The job's status does not allow it, or no task runs it.",
     416: "The file has none of the bytes of the range.",
+    429: "The user has as many streams open as one may: close one.",
     503: "The database cannot be reached; ask again.",
 }
+
+_PASSING = {429, 503}
+"""Those that say when to ask again."""
 
 _HEADERS = {
     Kind.STREAM: {"Last-Event-ID": "Where the stream broke off"},
@@ -125,7 +129,7 @@ def _success(route: Route) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     schema = models.Problem.model_json_schema()
     described = {"description": _PROBLEMS[status], "content": {PROBLEM: {"schema": schema}}}
-    return described | ({"headers": _LATER} if status == 503 else {})  # noqa: PLR2004 - HTTP
+    return described | ({"headers": _LATER} if status in _PASSING else {})
 
 
 def _problems_of(route: Route) -> set[int]:
@@ -134,6 +138,8 @@ def _problems_of(route: Route) -> set[int]:
         found.add(404)
     if route.kind is Kind.FILE:
         found.add(416)
+    if route.kind is Kind.STREAM:
+        found.add(429)
     if route.parameters:
         found.add(400)
     if route.method == "POST" or "user_id" in route.parameters:

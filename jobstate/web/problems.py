@@ -16,7 +16,9 @@ from jobstate.errors import (
     StoreUnavailable,
 )
 from jobstate.web.exchange import Answer
+from jobstate.web.places import TooManyStreams
 from jobstate.web.shapes import to_text
+from jobstate.web.sse import KEEP_ALIVE
 
 PROBLEM = "application/problem+json"
 
@@ -70,6 +72,9 @@ def problem_of(error: JobStateError) -> Answer:
     for kinds, status in _STATUSES.items():
         if isinstance(error, kinds):
             return problem(status, _DETAILS.get(status, str(error)))
+    if isinstance(error, TooManyStreams):
+        # By then it was noticed whose clients are gone.
+        return problem(429, str(error), {"Retry-After": f"{KEEP_ALIVE:.0f}"})
     if isinstance(error, StoreUnavailable | StorageUnavailable):
         logger.warning("A request about jobs could not be answered: %s", error)
         return problem(503, _UNAVAILABLE, {"Retry-After": str(WAIT)})

@@ -105,6 +105,21 @@ def test_django_reads_from_its_settings_whose_jobs_are_shown_to_whom(
             assert view(RequestFactory().get(here)).status_code == 401
 
 
+def test_django_reads_from_its_settings_how_many_streams_a_user_may_have(
+    service: JobService, user_id: UUID
+) -> None:
+    given = {
+        "JOBSTATE_JOBS": service,
+        "JOBSTATE_GET_USER_ID": lambda _: user_id,
+        "JOBSTATE_MAX_STREAMS": 0,
+    }
+    with django_settings(service), override_settings(**given):
+        for name in ("urls", "page_urls"):
+            views = {url.name: url.callback for url in _fresh(name).urlpatterns}
+            (stream_jobs,) = (view for name, view in views.items() if "stream_jobs" in name)
+            assert stream_jobs(RequestFactory().get("/events")).status_code == 429
+
+
 def test_django_says_which_setting_is_missing() -> None:
     set_up()
     with pytest.raises(ConfigurationError, match=r"JOBSTATE_JOBS is not set.*dotted path"):

@@ -113,12 +113,63 @@ def test_a_part_is_sent_only_of_the_file_that_the_client_has(
         assert len(answer.content) == (10 if status == 206 else len(CONTENT))
 
 
+@pytest.mark.parametrize("asked", [None, "bytes=0-9", "bytes=99999999-"])
+def test_a_head_tells_of_the_whole_file_and_sends_none_of_it(
+    client: httpx.Client, asset: Asset, asked: str | None
+) -> None:
+    """A range is for GET alone (RFC 9110, 14.2)."""
+    path = f"/api/jobs/{asset.job_id}/assets/{asset.id}"
+    answer = client.head(path, headers={} if asked is None else {"Range": asked})
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Length"] == str(len(CONTENT))
+    assert answer.headers["ETag"] == f'"{asset.sha256}"'
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert "Content-Range" not in answer.headers
+    # Whatever were sent too much would be taken for the next answer of this connection.
+    assert client.get(path, headers={"Range": "bytes=0-9"}).content == CONTENT[:10]
+
+
+def test_a_range_that_ends_before_it_begins_is_none_of_an_empty_file(
+    client: httpx.Client, service: JobService, user_id: UUID
+) -> None:
+    with celery_app(service) as app:
+
+        @app.task(base=jobstate.JobTask, bind=True, name=f"save-{uuid4()}")
+        def save(self: jobstate.JobTask) -> None:
+            self.job.save_asset("empty", b"", name="empty.csv")
+
+        jobstate.install(app)
+        job_id = save.apply(user_id=user_id).id
+    (shown,) = client.get(f"/api/jobs/{job_id}/assets").json()["items"]
+    path = shown["links"]["download"]
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["Content-Length"], answer.content) == (200, "0", b"")
+    answer = client.head(path)
+    assert (answer.status_code, answer.headers["Content-Length"]) == (200, "0")
+    for asked in ("bytes=0-", "bytes=0-9", "bytes=-5"):
+        answer = client.get(path, headers={"Range": asked})
+        assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */0")
+
+
+def test_bytes_that_another_file_has_not_are_no_problem(client: httpx.Client, asset: Asset) -> None:
+    """The client asks for the rest of what it had: it gets all of what there is now."""
+    path = f"/api/jobs/{asset.job_id}/assets/{asset.id}"
+    asked = {"Range": "bytes=99999999-"}
+    answer = client.get(path, headers={**asked, "If-Range": '"another"'})
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    answer = client.get(path, headers={**asked, "If-Range": f'"{asset.sha256}"'})
+    assert answer.status_code == 416
+
+
 def test_a_file_that_is_gone_is_not_found(
     client: httpx.Client, asset: Asset, tmp_path: Path
 ) -> None:
     (tmp_path / "files" / asset.storage_path).unlink()
-    answer = client.get(f"/api/jobs/{asset.job_id}/assets/{asset.id}")
+    path = f"/api/jobs/{asset.job_id}/assets/{asset.id}"
+    answer = client.get(path)
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, PROBLEM)
+    head = client.head(path)
+    assert (head.status_code, head.content) == (404, b"")
 
 
 def test_no_file_has_an_id_that_is_none(client: httpx.Client, asset: Asset) -> None:

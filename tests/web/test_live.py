@@ -295,8 +295,10 @@ def test_viewers_and_what_is_asked_for_them_are_counted(
 
 
 def test_two_hundred_viewers_hear_of_every_landing(
-    client: httpx.Client, service: JobService, user_id: UUID
+    open_client: OpenClient, service: JobService, user_id: UUID
 ) -> None:
+    client = open_client(max_streams=200)
+    client.headers[USER] = str(user_id)
     jobs = [service.create_job(user_id, "report") for _ in range(20)]
     paths = [f"/api/jobs/{jobs[n % 20].id}/events" for n in range(200)]
     many = httpx.Limits(max_connections=None)

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -104,6 +104,25 @@ def test_what_the_client_has_already_is_not_sent_again(
     service.update_progress(job.id, 50)
     changed = client.get(path, headers={"If-None-Match": tag})
     assert (changed.status_code, changed.json()["progress"]) == (200, 50)
+
+
+def test_a_head_is_answered_like_a_get_without_the_body(
+    client: httpx.Client, job_in: JobIn
+) -> None:
+    job = job_in("completed")
+    for path in ("/api/jobs", f"/api/jobs/{job.id}", f"/api/jobs/{job.id}/history", "/my/jobs/"):
+        got, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Length"] == str(len(got.content))
+        for name in ("Content-Type", "ETag"):
+            assert head.headers.get(name) == got.headers.get(name)
+    unknown = client.head(f"/api/jobs/{uuid4()}")
+    assert (unknown.status_code, unknown.content) == (404, b"")
+    # It ends, as it has nothing to send.
+    for path in ("/api/jobs/events", f"/api/jobs/{job.id}/events"):
+        head = client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Type"].partition(";")[0] == "text/event-stream"
 
 
 def test_a_list_is_read_page_by_page(

@@ -6,6 +6,7 @@
 from jobstate.web.django.settings import setting
 from jobstate.web.django.views import create_page_urls
 from jobstate.web.page import Look
+from jobstate.web.places import MAX_STREAMS
 
 app_name = "jobstate_page"
 
@@ -13,4 +14,5 @@ urlpatterns = create_page_urls(
     setting("JOBSTATE_JOBS"),
     get_user_id=setting("JOBSTATE_GET_USER_ID"),
     look=setting("JOBSTATE_PAGE_LOOK", Look()),
+    max_streams=setting("JOBSTATE_MAX_STREAMS", MAX_STREAMS),
 )

@@ -14,6 +14,7 @@ from jobstate.records import Job
 from jobstate.web.desk import Desk, Jobs, asyncio_service, blocking_service
 from jobstate.web.exchange import Answer, Caller, Flow, Request, accepted_answer
 from jobstate.web.live import INTERVAL, loop_watchers, thread_watcher
+from jobstate.web.places import MAX_STREAMS
 from jobstate.web.routes import ROUTES, Kind, Route, route_named
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def create_urls(
     is_admin: Asked = nobody,
     trusted_origins: Collection[str] = (),
     interval: float = INTERVAL,
+    max_streams: int = MAX_STREAMS,
 ) -> list[URLPattern]:
     """Return the URL patterns of all routes about jobs.
 
@@ -47,13 +49,18 @@ def create_urls(
         is_admin: Says whether this user may use everybody's jobs.
         trusted_origins: Other origins whose pages may cancel and retry jobs.
         interval: How often the database is asked for all open streams together, in seconds.
+        max_streams: How many streams a user may have open in one process; one more is a 429.
     """
-    desks = _Desks(jobs, trusted_origins, interval)
+    desks = _Desks(jobs, trusted_origins, interval, max_streams)
     return _patterns(ROUTES, desks, get_user_id, is_admin)
 
 
 def create_page_urls(
-    jobs: Jobs, *, get_user_id: Asked, look: "Look | None" = None
+    jobs: Jobs,
+    *,
+    get_user_id: Asked,
+    look: "Look | None" = None,
+    max_streams: int = MAX_STREAMS,
 ) -> list[URLPattern]:
     """Return the URL patterns of the page of one's own jobs. Needs jinja2.
 
@@ -63,11 +70,13 @@ def create_page_urls(
         jobs: What `jobstate.install` returned, or a service.
         get_user_id: Returns the id of the user who makes a request; None is answered with 401.
         look: What is particular to your app.
+        max_streams: How many streams a user may have open in one process.
     """
     # jinja2 is an extra: the routes for programs do without it.
     from jobstate.web.page import page_routes  # noqa: PLC0415
 
-    return _patterns(page_routes(look), _Desks(jobs), get_user_id, nobody)
+    desks = _Desks(jobs, max_streams=max_streams)
+    return _patterns(page_routes(look), desks, get_user_id, nobody)
 
 
 def accepted(job: Job) -> HttpResponseBase:
@@ -81,13 +90,17 @@ class _Desks:
     """Django calls views in threads; what they stream, it sends by what it runs under."""
 
     def __init__(
-        self, jobs: Jobs, trusted: Collection[str] = (), interval: float = INTERVAL
+        self,
+        jobs: Jobs,
+        trusted: Collection[str] = (),
+        interval: float = INTERVAL,
+        max_streams: int = MAX_STREAMS,
     ) -> None:
         service = blocking_service(jobs)
         in_threads = thread_watcher(service, interval)
         in_loops = loop_watchers(asyncio_service(jobs), interval)
-        self._under_wsgi = Desk(service, in_threads.events, trusted)
-        self._under_asgi = Desk(service, in_loops.events, trusted, _unblocked)
+        self._under_wsgi = Desk(service, in_threads.events, trusted, max_streams)
+        self._under_asgi = Desk(service, in_loops.events, trusted, max_streams, _unblocked)
 
     def of(self, http: HttpRequest) -> Desk:
         """Return the one for a request."""
@@ -102,7 +115,8 @@ def _patterns(
             caller = Caller(get_user_id(http), is_admin=bool(is_admin(http)))
             base = route.base_of(http.path, parts)
             csrf = ("csrfmiddlewaretoken", get_token(http)) if route.kind is Kind.PAGE else None
-            request = Request(caller, parts, http.GET, http.headers, base, csrf)
+            is_head = http.method == "HEAD"
+            request = Request(caller, parts, http.GET, http.headers, base, csrf, is_head)
             return _response(desks.of(http).answer(route, request))
 
         allowed = ["GET", "HEAD"] if route.method == "GET" else [route.method]

@@ -49,7 +49,7 @@ def main() -> None:
 
 def measure(*, quick: bool) -> dict[str, Any]:
     """Return all figures."""
-    rounds, jobs = (1, 300) if quick else (5, 1500)
+    rounds, jobs = (1, 300) if quick else (5, 1000)
     told: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{platform.machine()}, {psutil.cpu_count()} cores, {platform.system()}",

@@ -68,7 +68,8 @@ LATE = {"BENCH_LATE": "1"}
 
 PLAIN = Contestant("plain Celery", "plain", "celery")
 BARE = Contestant("two bare statements", "bare", "celery")
-BARE_LATE = Contestant("two bare statements, take not awaited", "bare", "celery", LATE)
+ALONE = Contestant("jobstate's statements alone", "statements", "jobstate")
+ALONE_LATE = Contestant("its statements alone, acks_late", "statements", "jobstate", LATE)
 JOBSTATE = Contestant("jobstate", "tracked", "jobstate")
 JOBSTATE_LATE = Contestant("jobstate, acks_late", "tracked", "jobstate", LATE)
 
@@ -76,8 +77,9 @@ DRAIN = (
     PLAIN,
     JOBSTATE,
     JOBSTATE_LATE,
+    ALONE,
+    ALONE_LATE,
     BARE,
-    BARE_LATE,
     Contestant("Celery, results in Redis", "plain", "celery", REDIS),
     Contestant("Celery, results in the database", "plain", "celery", DATABASE, share=0.5),
     Contestant("django-celery-results, as shipped", "django_results", "django", share=0.2),
@@ -97,12 +99,14 @@ DRAIN_4 = (
     Contestant("plain Celery", "plain", "celery", concurrency=4),
     Contestant("jobstate", "tracked", "jobstate", concurrency=4),
     Contestant("jobstate, acks_late", "tracked", "jobstate", LATE, concurrency=4),
+    Contestant("jobstate's statements alone", "statements", "jobstate", concurrency=4),
+    Contestant("its statements alone, acks_late", "statements", "jobstate", LATE, concurrency=4),
     Contestant("two bare statements", "bare", "celery", concurrency=4),
-    Contestant("two bare statements, take not awaited", "bare", "celery", LATE, concurrency=4),
 )
 
 PROGRESS = (
     Contestant("jobstate", "tracked", "jobstate", task="reports", share=0.5),
+    Contestant("two bare statements", "bare", "celery", share=0.5),
     Contestant("Celery, results in Redis", "plain", "celery", REDIS, task="reports", share=0.1),
     Contestant(
         "Celery, results in the database", "plain", "celery", DATABASE, task="reports", share=0.01

@@ -12,19 +12,26 @@ from statistics import median
 from uuid import uuid4
 
 import psutil
+import psycopg
 import redis
 from celery import Celery
+from psycopg.types.json import Json
 
 import jobstate
+from benchmarks.apps.bare import INSERT, TABLE
 from jobstate import JobTask, Settings
 from jobstate.embedded import Postgres, Redis
+from jobstate.ids import new_id
 from jobstate.store.migrations import apply
 
 ROUNDS = 7
 MANY = 10_000
 FEW = 500
 
-PLAIN, ONE, ALL = "apply_async of a plain task", "enqueue, one by one", "enqueue_many of 10,000"
+PLAIN = "apply_async of a plain task"
+BARE = "the same, and a bare row by the driver"
+ONE = "enqueue, one by one"
+ALL = "enqueue_many of 10,000"
 
 
 def main() -> None:
@@ -47,6 +54,15 @@ def main() -> None:
             for number in range(FEW):
                 plain.apply_async((number,), {"text": "text"})
 
+        database = psycopg.connect(postgres.url.replace("+psycopg", ""), autocommit=True)
+        database.execute(TABLE)
+
+        def with_a_row() -> None:
+            for number in range(FEW):
+                job_id, parameters = new_id(), Json({"number": number, "text": "text"})
+                database.execute(INSERT, (job_id, parameters), prepare=True)
+                plain.apply_async((number,), {"text": "text"}, task_id=str(job_id))
+
         def one_by_one() -> None:
             for number in range(FEW):
                 job.enqueue(number, text="text", user_id=user_id)
@@ -55,7 +71,12 @@ def main() -> None:
             calls = [{"args": (number,), "kwargs": {"text": "text"}} for number in range(MANY)]
             jobs.enqueue_many(job, calls, user_id=user_id)
 
-        contestants = {PLAIN: (in_a_loop, FEW), ONE: (one_by_one, FEW), ALL: (together, MANY)}
+        contestants = {
+            PLAIN: (in_a_loop, FEW),
+            BARE: (with_a_row, FEW),
+            ONE: (one_by_one, FEW),
+            ALL: (together, MANY),
+        }
         print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {psutil.cpu_count()} cores")
         print(f"Python {platform.python_version()}, {psutil.getloadavg()[0]:.1f} load\n")
         rounds = []
@@ -64,6 +85,7 @@ def main() -> None:
             client.flushdb()
         report(rounds[1:])  # the first warms up
         jobs.service.close()
+        database.close()
 
 
 def cost(run: Callable[[], None], count: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from benchmarks.measures import Watcher, cpu_of
+from benchmarks.written import written
 from jobstate.attempts import Hold, Landing, Policy, land, take
 from jobstate.creation import NewJob, create_job
 from jobstate.embedded import Postgres
@@ -15,7 +16,6 @@ from jobstate.publishing import note_published
 from jobstate.settings import Settings
 from jobstate.states import JobStatus
 from jobstate.store import Operation, Store
-from jobstate.store.queries import load_queries
 from jobstate.sweeping import register_worker
 
 MESSAGE = (
@@ -37,7 +37,7 @@ def pgbench(postgres: Postgres, number: int) -> dict[str, float]:
         take(hold.job_id, 0, worker_id, 1, policy),
         land(hold, Landing(JobStatus.COMPLETED, result="1"), None, followups=False),
     ]
-    script = "\\set number random(1, 1000000000000)\n" + "".join(map(_statement, steps))
+    script = "\\set number random(1, 1000000000000)\n" + "".join(map(_line, steps))
     program = postgres._program.with_name("pgbench")
     watcher = Watcher(postgres.url)
     before, used = watcher.work(), cpu_of(postgres.pid)
@@ -71,18 +71,7 @@ def pgbench(postgres: Postgres, number: int) -> dict[str, float]:
     }
 
 
-def _statement(operation: Operation[Any]) -> str:
-    """Write a statement with its parameters in place; each round has an id of its own."""
-
-    def literal(found: re.Match[str]) -> str:
-        if found[1] == "id":
-            return "md5(:client_id || '/' || :number)"
-        value = {"patience": "5s", **operation.params}[found[1]]
-        if value is None:
-            return "null"
-        if isinstance(value, bool | int | float):
-            return str(value).lower()
-        return "'" + str(value).replace("'", "''") + "'"
-
-    text = load_queries("jobstate")[operation.statement]
-    return re.sub(r"%\((\w+)\)s", literal, text).replace("\n", " ") + ";\n"
+def _line(operation: Operation[Any]) -> str:
+    """Write a statement as pgbench reads it; each round has an id of its own."""
+    text = written(operation, {"id": "md5(:client_id || '/' || :number)"})
+    return text.replace("\n", " ") + ";\n"

@@ -14,7 +14,7 @@ import psycopg
 from celery import Celery
 from psycopg.types.json import Json
 
-app = Celery("bare", broker=os.environ["BENCH_BROKER"])
+app = Celery("bare", broker=os.environ.get("BENCH_BROKER"))
 app.conf.task_default_queue = "bench"
 app.conf.task_ignore_result = True
 
@@ -24,10 +24,8 @@ TABLE = """
         created_at timestamptz default now(), started_at timestamptz, completed_at timestamptz
     )
 """
+INSERT = b"insert into bare_jobs (id, parameters) values (%s, %s)"
 TAKE = b"update bare_jobs set status = 'processing', started_at = clock_timestamp() where id = %s"
-if "BENCH_LATE" in os.environ:
-    # It may run again, so that its take may be lost: nobody waits for the disk.
-    TAKE += b" returning set_config('synchronous_commit', 'off', true)"
 LAND = b"""
     update bare_jobs set status = 'completed', result = %s, completed_at = clock_timestamp()
     where id = %s
@@ -56,9 +54,7 @@ def fill(_: str, number: int) -> None:
     for index in range(number):
         job_id = uuid4()
         parameters = Json({"number": index})
-        database.execute(
-            "insert into bare_jobs (id, parameters) values (%s, %s)", (job_id, parameters)
-        )
+        database.execute(INSERT, (job_id, parameters), prepare=True)
         nothing.delay(str(job_id), index)
 
 

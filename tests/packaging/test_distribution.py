@@ -6,12 +6,13 @@ import tarfile
 import venv
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import Distribution, distribution
+from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
 import pytest
 import redis
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from jobstate import __name__ as package
 from tests.cli.programs import ROOT, environment
@@ -140,6 +141,16 @@ def test_the_base_installation_is_small() -> None:
     assert {"celery", "sqlalchemy", "psycopg", "alembic", "redis", "click"} <= names
     assert not names & {"rich", "flask", "django", "fastapi", "flower", "fsspec", "jinja2"}
     assert len(names) <= 28, sorted(names)
+
+
+def test_what_is_pinned_installs_on_the_oldest_python_that_is_supported() -> None:
+    oldest = distribution(package).metadata["Requires-Python"].removeprefix(">=")
+    needs_newer = [
+        each.metadata["Name"]
+        for each in distributions()
+        if oldest not in SpecifierSet(each.metadata["Requires-Python"] or "")
+    ]
+    assert needs_newer == []
 
 
 def test_it_imports_with_its_dependencies_alone(python: Path, tmp_path: Path) -> None:

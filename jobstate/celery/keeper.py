@@ -32,6 +32,7 @@ from jobstate.errors import ConfigurationError, JobNotFound, JobStateError, Stor
 from jobstate.storage import Storage
 from jobstate.sweeper import Sweeper
 from jobstate.values import job_id_of
+from jobstate.waiting import looks
 
 logger = logging.getLogger("jobstate")
 
@@ -111,9 +112,11 @@ class Keeper:
                 due_at.append(time.monotonic() + 1.0)
             self._woken.wait(max(0.0, min(due_at) - time.monotonic()))
             del due_at[len(duties) :]
-        gives_up_at = time.monotonic() + _PATIENCE_AT_END / 2
-        while not self._attempt(self._settle_all) and time.monotonic() < gives_up_at:
-            time.sleep(0.1)
+        for pause in looks(_PATIENCE_AT_END / 2):
+            self._woken.clear()
+            if self._attempt(self._settle_all) or pause is None:
+                break
+            self._woken.wait(pause)
 
     def _attempt(self, duty: Callable[[], object]) -> bool:
         try:

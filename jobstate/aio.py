@@ -9,7 +9,6 @@ from typing import Self
 from uuid import UUID
 
 from jobstate import counting, creation, operations, reading, sweeping
-from jobstate.attempts import ending
 from jobstate.creation import NewJob, When
 from jobstate.errors import JobStateError
 from jobstate.records import (
@@ -25,11 +24,10 @@ from jobstate.records import (
 from jobstate.retrying import Which, retry
 from jobstate.service import JobService
 from jobstate.settings import Settings
-from jobstate.states import ErrorCode, ItemStatus, JobStatus
+from jobstate.states import ItemStatus, JobStatus
 from jobstate.storage import Storage, open_storage, required
 from jobstate.store import AsyncEngine, AsyncStore, check_engine, url_of
 from jobstate.sweeper import SweepReport
-from jobstate.values import job_id_of
 from jobstate.waiting import looks
 
 
@@ -246,9 +244,7 @@ class AsyncJobService:
         grace = self.settings.cancel_grace
         unheld = await self.store.run(operations.request_cancel(job_id, user_id, grace))
         if unheld:
-            await self.store.run_all(
-                sweeping.end_unheld(job_id_of(job_id), None, ending(ErrorCode.CANCELLED))
-            )
+            await self.store.run_all(sweeping.cancel_unheld(job_id))
         return await self.get_job(job_id, user_id)
 
     async def open_asset(

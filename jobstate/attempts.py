@@ -5,12 +5,12 @@ Every write names the attempt that makes it; the database refuses one that no lo
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from jobstate.operations import log_transition, read_answer
+from jobstate.answers import first_value, log_transition, logged, nothing, read_answer
 from jobstate.progress import Report
 from jobstate.records import Job
 from jobstate.states import ErrorCode, JobStatus
@@ -66,6 +66,14 @@ class Landing:
     error_code: str | None = None
     error_message: str | None = None
     error_detail: str | None = None
+
+    def reason(self) -> dict[str, object]:
+        """Return the columns that say why a job failed, each None for one that did not."""
+        return {
+            "error_code": self.error_code,
+            "error_message": self.error_message,
+            "error_detail": self.error_detail,
+        }
 
     def is_of(self, job: Job, hold: Hold) -> bool:
         """Tell whether the job has landed like this, at this attempt: nobody else lands it so."""
@@ -132,7 +140,7 @@ def land(
         "land",
         {
             **hold.params(),
-            **columns(landing),
+            **landing.reason(),
             "status": landing.status,
             "whole": landing.status is not JobStatus.FAILED,
             "result": landing.result,
@@ -211,67 +219,10 @@ def claim_followups(hold: Hold, publish_grace: float) -> Operation[tuple[bool, J
     return Operation("claim_followups", params, read_answer(hold.job_id))
 
 
-def succeed_to(
-    job_id: UUID,
-    ticket: int,
-    task_name: str,
-    queue: str | None,
-    message: str,
-    publish_grace: float,
-) -> Operation[bool]:
-    """Let a task take over a job that was delegated to it at this attempt; say whether it may."""
-    params = {
-        "id": job_id,
-        "attempt": ticket,
-        "task_name": task_name,
-        "queue": queue,
-        "message": message,
-        "publish_grace": publish_grace,
-    }
-    return Operation("succeed_to", params, bool)
-
-
-def land_delegated(job_id: UUID, ticket: int, result: str) -> Operation[tuple[bool, Job]]:
-    """Land a job with the result of the plain task that it was delegated to at this attempt."""
-    params = {"id": job_id, "attempt": ticket, "result": result}
-    return Operation("land_delegated", params, logged(job_id))
-
-
-def ending(code: ErrorCode) -> dict[str, object]:
-    """Return the columns of a failure whose reason says all."""
-    return {"error_code": code, "error_message": code.message, "error_detail": None}
-
-
-def columns(landing: Landing) -> dict[str, object]:
-    """Return the columns of a failure."""
-    return {
-        "error_code": landing.error_code,
-        "error_message": landing.error_message,
-        "error_detail": landing.error_detail,
-    }
-
-
-def logged(job_id: UUID) -> Callable[[list[Row]], tuple[bool, Job]]:
-    """Read a guarded write, and log the transition if it was done."""
-    answer = read_answer(job_id)
-
-    def read(rows: list[Row]) -> tuple[bool, Job]:
-        done, job = answer(rows)
-        if done:
-            log_transition(job)
-        return done, job
-
-    return read
+def ending(code: ErrorCode, message: str | None = None) -> Landing:
+    """Return a failure whose reason says all, by the code's own message unless there is one."""
+    return Landing(JobStatus.FAILED, error_code=code, error_message=message or code.message)
 
 
 def _loaded(stored: str | None) -> object:
     return None if stored is None else json.loads(stored)
-
-
-def first_value(rows: list[Row]) -> Any:
-    """Read an answer of one value; None where there is no row."""
-    return rows[0][0] if rows else None
-
-
-def nothing(_: list[Row]) -> None:
-    """Read no answer."""

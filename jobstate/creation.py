@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from jobstate.answers import one_job
 from jobstate.errors import InvalidValueError
 from jobstate.ids import new_id
 from jobstate.records import Job
@@ -84,7 +85,7 @@ def create_job(new: NewJob, settings: Settings) -> Operation[Job | None]:
         **moment("expires_at", "expires_in", new.expires),
         **moment("deadline_at", "deadline_in", new.deadline),
     }
-    return Operation("create_job", params, lambda rows: Job.from_row(rows[0]) if rows else None)
+    return Operation("create_job", params, one_job)
 
 
 def find_existing(new: NewJob) -> Operation[Job | None]:

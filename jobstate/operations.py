@@ -4,12 +4,13 @@ The blocking and the asyncio service share everything here: checks, statements a
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from jobstate.amounts import check_amount, check_progress
+from jobstate.answers import about, log_transition, read_answer
 from jobstate.errors import (
     InvalidStateTransitionError,
     InvalidValueError,
@@ -66,8 +67,10 @@ def transition(
         "error_message": optional_text(error_message, "error message"),
     }
 
+    answer = read_answer(key)
+
     def read(rows: list[Row]) -> Job:
-        done, job = _answer(rows, key)
+        done, job = answer(rows)
         if not done:
             raise InvalidStateTransitionError(key, job.status, target)
         log_transition(job)
@@ -94,8 +97,10 @@ def update_progress(
         "message": optional_text(message, "progress message"),
     }
 
+    answer = read_answer(key)
+
     def read(rows: list[Row]) -> Job:
-        done, job = _answer(rows, key)
+        done, job = answer(rows)
         if not done:
             logger.warning(
                 "Job %s is %s, so its progress was not updated: only a processing job has any.",
@@ -191,37 +196,6 @@ def request_cancel(job_id: UUID | str, user_id: object, grace: float) -> Operati
         return bool(unheld)
 
     return Operation("request_cancel", {"id": key, "user_id": owner, "grace": grace}, read)
-
-
-def about(job: Job) -> dict[str, object]:
-    """Return what a log record carries about a job."""
-    return {"job_id": str(job.id), "user_id": str(job.user_id), "attempt": job.attempt}
-
-
-def log_transition(job: Job) -> None:
-    """Log a transition that was done: one line each."""
-    if not logger.isEnabledFor(logging.INFO):
-        return
-    logger.info(
-        "Job %s (%s) is %s%s",
-        job.id,
-        job.job_type,
-        job.status,
-        f": {job.error_code}" if job.error_code else "",
-        extra=about(job),
-    )
-
-
-def read_answer(job_id: UUID) -> Callable[[list[Row]], tuple[bool, Job]]:
-    """Read a guarded write: whether it was done, and the job after it or as it is."""
-    return lambda rows: _answer(rows, job_id)
-
-
-def _answer(rows: list[Row], key: UUID) -> tuple[bool, Job]:
-    if not rows:
-        raise JobNotFound(key)
-    done, *columns = rows[0]
-    return done, Job.from_row(tuple(columns))
 
 
 def _code(error_code: str | None, target: JobStatus) -> str | None:

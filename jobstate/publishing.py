@@ -6,7 +6,7 @@ No hold fences this: while a message is on its way nobody has the job. Its ticke
 from collections.abc import Sequence
 from uuid import UUID
 
-from jobstate.attempts import nothing
+from jobstate.answers import nothing
 from jobstate.states import ErrorCode
 from jobstate.store import Operation, Row
 

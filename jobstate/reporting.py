@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
+from jobstate.answers import first_value, nothing
 from jobstate.assets import LATE, Content, NewAsset
-from jobstate.attempts import Hold, first_value, nothing
+from jobstate.attempts import Hold
 from jobstate.errors import JobLocked
 from jobstate.items import ItemKeys, Outcome
 from jobstate.logs import Line

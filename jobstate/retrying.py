@@ -4,6 +4,7 @@ import json
 from typing import Literal
 from uuid import UUID
 
+from jobstate.answers import nothing, one_job
 from jobstate.creation import NewJob, create_job
 from jobstate.errors import (
     InvalidStateTransitionError,
@@ -41,9 +42,7 @@ def retry(job_id: UUID | str, user_id: object, only: Which, settings: Settings) 
 
 
 def _live_retry(job_id: UUID | str | None) -> Operation[Job | None]:
-    return Operation(
-        "live_retry", {"id": job_id}, lambda rows: Job.from_row(rows[0]) if rows else None
-    )
+    return Operation("live_retry", {"id": job_id}, one_job)
 
 
 def _find_original(job_id: UUID | str, user_id: object, only: Which) -> Operation[NewJob]:
@@ -84,7 +83,7 @@ def _find_original(job_id: UUID | str, user_id: object, only: Which) -> Operatio
 
 def _narrow(job_id: UUID, only: Which) -> Operation[None]:
     params = {"id": job_id, "only_failed": only == "failed"}
-    return Operation("narrow", params, lambda _: None)
+    return Operation("narrow", params, nothing)
 
 
 def _obstacle(job: Job, call: object) -> str | None:

@@ -9,7 +9,6 @@ from typing import Self
 from uuid import UUID
 
 from jobstate import counting, creation, operations, reading, sweeping
-from jobstate.attempts import ending
 from jobstate.cleaning import Cleaner
 from jobstate.creation import NewJob, When
 from jobstate.errors import JobStateError
@@ -25,11 +24,10 @@ from jobstate.records import (
 )
 from jobstate.retrying import Which, retry
 from jobstate.settings import Settings
-from jobstate.states import ErrorCode, ItemStatus, JobStatus
+from jobstate.states import ItemStatus, JobStatus
 from jobstate.storage import Storage, open_storage, required
 from jobstate.store import Engine, Store, check_engine, url_of
 from jobstate.sweeper import Beacon, Sweeper, SweepReport
-from jobstate.values import job_id_of
 from jobstate.waiting import looks
 
 
@@ -313,9 +311,7 @@ class JobService:
         grace = self.settings.cancel_grace
         unheld = self.store.run(operations.request_cancel(job_id, user_id, grace))
         if unheld:
-            self.store.run_all(
-                sweeping.end_unheld(job_id_of(job_id), None, ending(ErrorCode.CANCELLED))
-            )
+            self.store.run_all(sweeping.cancel_unheld(job_id))
         return self.get_job(job_id, user_id)
 
     def open_asset(

@@ -11,11 +11,11 @@ from dataclasses import dataclass, fields
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from jobstate import sweeping
+from jobstate import delegating, sweeping
+from jobstate.answers import about
 from jobstate.attempts import Hold, clear_followups, ending
 from jobstate.cleaning import Cleaner, Files
 from jobstate.errors import StoreRefused, StoreUnavailable
-from jobstate.operations import about
 from jobstate.records import Job
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode
@@ -188,7 +188,7 @@ class Sweeper:
                 code = ErrorCode.UNKNOWN_TASK if unknown else ErrorCode.NEVER_DELIVERED
                 counts["failed"] += self._end(due, code)
             case Finding.DELEGATE_FAILED:
-                failed = self._store.run(sweeping.fail_delegated(due.job_id, due.attempt))
+                failed = self._store.run(delegating.fail_delegated(due.job_id, due.attempt))
                 counts["failed"] += failed is not None
             case finding:
                 counts["failed"] += self._end(due, _REASONS[finding])

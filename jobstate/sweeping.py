@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from jobstate.attempts import Hold, ending
+from jobstate.answers import first_value, moved, nothing
+from jobstate.attempts import Hold, Landing, ending
 from jobstate.errors import StoreUnavailable
-from jobstate.operations import log_transition
 from jobstate.records import Job, Worker
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode
 from jobstate.store import Operation, Row, Script
+from jobstate.values import job_id_of
 
 
 class Finding(StrEnum):
@@ -65,7 +66,7 @@ def register_worker(
         "lease": lease,
         "setup": setup,
     }
-    return Operation("register_worker", params, _nothing)
+    return Operation("register_worker", params, nothing)
 
 
 def renew_lease(worker_id: UUID, lease: float) -> Operation[bool]:
@@ -75,7 +76,7 @@ def renew_lease(worker_id: UUID, lease: float) -> Operation[bool]:
 
 def end_worker(worker_id: UUID) -> Operation[None]:
     """Note that a worker has ended."""
-    return Operation("end_worker", {"worker_id": worker_id}, _nothing)
+    return Operation("end_worker", {"worker_id": worker_id}, nothing)
 
 
 def held_by(worker_id: UUID) -> Operation[Mapping[tuple[UUID, int], int]]:
@@ -101,7 +102,7 @@ def ended_among(job_ids: list[UUID]) -> Operation[set[UUID]]:
 def delivered(messages: Mapping[UUID, int]) -> Operation[None]:
     """Note that the messages of these jobs, with these tickets, wait in a worker that lives."""
     params = {"ids": list(messages), "tickets": list(messages.values())}
-    return Operation("delivered", params, _nothing)
+    return Operation("delivered", params, nothing)
 
 
 def see(settings: Settings) -> Operation[float]:
@@ -116,7 +117,7 @@ def beacon() -> Operation[tuple[UUID, bool]]:
 
 def beacon_lit() -> Operation[None]:
     """Remember that the broker was marked."""
-    return Operation("beacon_lit", {}, _nothing)
+    return Operation("beacon_lit", {}, nothing)
 
 
 def doubt_published() -> Operation[int]:
@@ -136,7 +137,7 @@ def silent_workers() -> Operation[int]:
 
 def forget_workers() -> Operation[None]:
     """Delete the rows of workers that died long ago."""
-    return Operation("forget_workers", {}, _nothing)
+    return Operation("forget_workers", {}, nothing)
 
 
 def list_workers() -> Operation[list[Worker]]:
@@ -150,7 +151,7 @@ def rescue(hold: Hold) -> Operation[Job | None]:
         "lost_message": ErrorCode.WORKER_LOST.message,
         "exhausted_message": ErrorCode.RESCUES_EXHAUSTED.message,
     }
-    return Operation("rescue", {**hold.params(), **messages}, _done)
+    return Operation("rescue", {**hold.params(), **messages}, moved)
 
 
 def end_held(hold: Hold, code: ErrorCode) -> Operation[Job | None]:
@@ -159,48 +160,39 @@ def end_held(hold: Hold, code: ErrorCode) -> Operation[Job | None]:
     It failed, or keeps what it has done where its task says so. Not if its owner has ended it.
     """
     interrupted = code is not ErrorCode.CANCELLED
-    params = {**hold.params(), **ending(code), "interrupted": interrupted}
-    return Operation("end_held", params, _done)
+    params = {**hold.params(), **ending(code).reason(), "interrupted": interrupted}
+    return Operation("end_held", params, moved)
 
 
-def end_unheld(
-    job_id: UUID, attempt: int | None, columns: Mapping[str, object]
-) -> Script[Job | None]:
+def end_unheld(job_id: UUID, attempt: int | None, landing: Landing) -> Script[Job | None]:
     """Fail a job that nobody holds, at this attempt or at any. None: it is held, gone or locked.
 
     One that never started is started and failed in one transaction: both are in the history.
     """
-    begin = Operation("begin_end", {"id": job_id, "attempt": attempt}, _first_value)
+    begin = Operation("begin_end", {"id": job_id, "attempt": attempt}, first_value)
     begun = yield begin
     at = attempt if begun is None else begun
-    job: Job | None = yield Operation("end_unheld", {"id": job_id, "attempt": at, **columns}, _done)
+    params = {"id": job_id, "attempt": at, **landing.reason()}
+    job: Job | None = yield Operation("end_unheld", params, moved)
     return job
 
 
-def insist_end_unheld(
-    job_id: UUID, attempt: int, columns: Mapping[str, object]
-) -> Script[Job | None]:
+def cancel_unheld(job_id: UUID | str) -> Script[Job | None]:
+    """Fail a job that nobody holds, because its owner wants it cancelled."""
+    return end_unheld(job_id_of(job_id), None, ending(ErrorCode.CANCELLED))
+
+
+def insist_end_unheld(job_id: UUID, attempt: int, landing: Landing) -> Script[Job | None]:
     """Do the same for who will not be asked again. None: there is nothing to end.
 
     Raises:
         StoreUnavailable: Somebody has the job locked just now.
     """
-    job = yield from end_unheld(job_id, attempt, columns)
+    job = yield from end_unheld(job_id, attempt, landing)
     waits = Operation("waits", {"id": job_id, "attempt": attempt}, bool)
     if job is None and (yield waits):
         raise StoreUnavailable(f"Job {job_id} is locked by somebody just now. Try again.")
     return job
-
-
-def fail_delegated(
-    job_id: UUID, attempt: int, columns: Mapping[str, object] | None = None
-) -> Operation[Job | None]:
-    """Fail a job that other tasks have: like this, or like the first of its members that failed.
-
-    None: it was not delegated at this attempt, or was taken over.
-    """
-    reason = columns or {"error_code": None, "error_message": None, "error_detail": None}
-    return Operation("fail_delegated", {"id": job_id, "attempt": attempt, **reason}, _done)
 
 
 def due(settings: Settings, limit: int) -> Operation[list[Due]]:
@@ -224,20 +216,4 @@ def rest(job_ids: list[UUID], settings: Settings) -> Operation[None]:
         "queue_timeout": settings.queue_timeout,
         "interval": settings.sweep_interval,
     }
-    return Operation("rest", params, _nothing)
-
-
-def _done(rows: list[Row]) -> Job | None:
-    if not rows or not rows[0][0]:
-        return None
-    job = Job.from_row(rows[0][1:])
-    log_transition(job)
-    return job
-
-
-def _first_value(rows: list[Row]) -> int | None:
-    return rows[0][0] if rows else None
-
-
-def _nothing(_: list[Row]) -> None:
-    return None
+    return Operation("rest", params, nothing)

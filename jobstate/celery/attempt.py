@@ -9,6 +9,7 @@ from uuid import UUID
 from celery.exceptions import Ignore
 
 from jobstate import attempts, reporting, sweeping
+from jobstate.answers import about
 from jobstate.attempts import Hold, Landing
 from jobstate.celery import outcome
 from jobstate.celery.announce import LANDED
@@ -19,7 +20,6 @@ from jobstate.celery.reports import Reports
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import When, moment
 from jobstate.errors import LeaseLost
-from jobstate.operations import about
 from jobstate.records import Job
 from jobstate.states import ErrorCode, JobStatus
 from jobstate.tracing import JobSpan

@@ -8,9 +8,9 @@ from typing import Any
 from celery.exceptions import Ignore, Reject, Retry
 from celery.worker import state
 
+from jobstate.answers import about
 from jobstate.celery.attempt import Attempt
 from jobstate.errors import LeaseLost, TransactionOpen
-from jobstate.operations import about
 from jobstate.states import JobStatus
 
 logger = logging.getLogger("jobstate")

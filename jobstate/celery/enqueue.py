@@ -13,7 +13,7 @@ from uuid import UUID
 from celery import Celery
 from celery.utils.saferepr import saferepr
 
-from jobstate import attempts, tracing
+from jobstate import delegating, tracing
 from jobstate.celery.attempt import current_attempt
 from jobstate.celery.publish import TICKET, Message
 from jobstate.celery.runtime import Runtime
@@ -125,11 +125,17 @@ async def _asubmit(runtime: Runtime, store: AsyncStore, call: Call, connection: 
 
 def _succeed(runtime: Runtime, call: Call, new: NewJob, ticket: int) -> Job:
     """Have a task take over the job that was delegated to it, and has its id."""
-    store, message = runtime.service.store, call.message.encode()
-    grace = runtime.settings.publish_grace
-    succeed = attempts.succeed_to(new.id, ticket, call.message.task_name, new.queue, message, grace)
+    store, message = runtime.service.store, call.message
+    succeed = delegating.succeed_to(
+        new.id,
+        ticket,
+        message.task_name,
+        new.queue,
+        message.encode(),
+        runtime.settings.publish_grace,
+    )
     if store.run(succeed):
-        runtime.publish(new.id, ticket, call.message, eta=new.eta, expires=new.expires)
+        runtime.publish(new.id, ticket, message, eta=new.eta, expires=new.expires)
     return store.run(get_job_internal(new.id))
 
 

@@ -1,13 +1,12 @@
 """What signal handlers of the main process leave to the keeper."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from jobstate import attempts, publishing, sweeping
-from jobstate.attempts import Hold
+from jobstate import attempts, delegating, publishing, sweeping
+from jobstate.attempts import Hold, Landing
 from jobstate.celery.attempt import is_running
 from jobstate.celery.bench import Bench
 from jobstate.errors import StoreUnavailable
@@ -73,7 +72,7 @@ class UnstartedRun:
 
     job_id: UUID
     ticket: int
-    ending: Mapping[str, object]
+    landing: Landing
 
     def settle(self, desk: Desk) -> None:
         """Fail the job, if it still waits for this delivery."""
@@ -81,7 +80,7 @@ class UnstartedRun:
 
     def settle_in(self, store: Store) -> None:
         """The same, away from the keeper."""
-        store.run_all(sweeping.insist_end_unheld(self.job_id, self.ticket, self.ending))
+        store.run_all(sweeping.insist_end_unheld(self.job_id, self.ticket, self.landing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class DelegateFailed:
 
     job_id: UUID
     ticket: int
-    ending: Mapping[str, object]
+    landing: Landing
 
     def settle(self, desk: Desk) -> None:
         """Fail the job, unless somebody has taken it over."""
@@ -98,7 +97,7 @@ class DelegateFailed:
 
     def settle_in(self, store: Store) -> None:
         """The same, away from the keeper."""
-        store.run(sweeping.fail_delegated(self.job_id, self.ticket, self.ending))
+        store.run(delegating.fail_delegated(self.job_id, self.ticket, self.landing))
 
 
 @dataclass(frozen=True, slots=True)

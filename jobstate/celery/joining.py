@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from jobstate import attempts, reporting
+from jobstate.answers import log_transition, read_answer
 from jobstate.attempts import Landing
 from jobstate.celery import outcome
 from jobstate.celery.fence import Fence, Grip
@@ -20,7 +21,6 @@ from jobstate.errors import (
     TransactionOpen,
 )
 from jobstate.items import BATCH, Outcome
-from jobstate.operations import log_transition, read_answer
 from jobstate.records import Asset, Job
 from jobstate.states import JobStatus
 from jobstate.store import DriverConnection, JoinedTransaction, Operation, Script

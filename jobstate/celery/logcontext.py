@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
+from jobstate.answers import about
 from jobstate.celery.attempt import current_attempt
-from jobstate.operations import about
 
 _NAMES = ("job_id", "user_id", "attempt")
 

@@ -10,6 +10,7 @@ from weakref import WeakSet
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from jobstate import reporting
+from jobstate.answers import about
 from jobstate.celery.announce import PROGRESS
 from jobstate.celery.fence import Fence, Grip
 from jobstate.celery.flusher import flusher
@@ -23,7 +24,6 @@ from jobstate.errors import (
 )
 from jobstate.items import ItemLedger, Outcome
 from jobstate.logs import Line, LogBook
-from jobstate.operations import about
 from jobstate.progress import Progress, Report
 from jobstate.records import Job
 

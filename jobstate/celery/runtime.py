@@ -12,7 +12,7 @@ from celery import Celery
 
 from jobstate import publishing, sweeping
 from jobstate.aio import AsyncJobService
-from jobstate.attempts import Hold
+from jobstate.attempts import Hold, ending
 from jobstate.celery.announce import Announcer
 from jobstate.celery.beacon import BrokerBeacon
 from jobstate.celery.bench import Bench
@@ -178,9 +178,8 @@ class Runtime:
             logger.warning("A publication was not noted: %s", error)
 
     def _end(self, job_id: UUID, ticket: int, error: InvalidValueError) -> None:
-        code = ErrorCode.NEVER_DELIVERED
-        ending = {"error_code": code, "error_message": str(error), "error_detail": None}
-        self.service.store.run_all(sweeping.end_unheld(job_id, ticket, ending))
+        landing = ending(ErrorCode.NEVER_DELIVERED, str(error))
+        self.service.store.run_all(sweeping.end_unheld(job_id, ticket, landing))
 
     def publish_committed(self, job_id: UUID) -> None:
         """Publish a job whose commit is done; what goes wrong now is no error of the commit."""

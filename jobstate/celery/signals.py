@@ -20,8 +20,8 @@ from celery.app.task import Context
 from celery.exceptions import Reject
 from celery.worker.state import revoked
 
-from jobstate import attempts
-from jobstate.attempts import Landing
+from jobstate import delegating
+from jobstate.attempts import Landing, ending
 from jobstate.celery import outcome
 from jobstate.celery.attempt import Attempt, current_attempt, running_attempt
 from jobstate.celery.delegation import delegated_by
@@ -158,8 +158,8 @@ def _on_revoked(sender: Any, request: Any, **how: Any) -> None:
         lost = LostMessage(job_id, ticket_of(request), ErrorCode.EXPIRED)
         runtime.keeper.hand_over(lost)
     else:
-        ending = attempts.ending(ErrorCode.CANCELLED)
-        runtime.keeper.hand_over(UnstartedRun(job_id, ticket_of(request), ending))
+        landing = ending(ErrorCode.CANCELLED)
+        runtime.keeper.hand_over(UnstartedRun(job_id, ticket_of(request), landing))
 
 
 @_never_raising
@@ -214,15 +214,15 @@ def _land_delegated(
     except InvalidValueError as error:
         _fail_delegated(runtime, job_id, ticket, request, error)
     else:
-        landing = attempts.land_delegated(job_id, ticket, stored)
+        landing = delegating.land_delegated(job_id, ticket, stored)
         insist(lambda: runtime.service.store.run(landing), job_id)
 
 
 def _fail_delegated(
     runtime: Runtime, job_id: UUID, ticket: int, request: Context, error: BaseException
 ) -> None:
-    ending = attempts.columns(_landing_of(runtime, error))
-    _settle(runtime, request, DelegateFailed(job_id, ticket, ending))
+    landing = _landing_of(runtime, error)
+    _settle(runtime, request, DelegateFailed(job_id, ticket, landing))
 
 
 def _landing_of(runtime: Runtime, error: BaseException) -> Landing:
@@ -231,8 +231,8 @@ def _landing_of(runtime: Runtime, error: BaseException) -> Landing:
 
 def _land_unstarted(runtime: Runtime, job_id: UUID, request: Context, error: BaseException) -> None:
     """Land a job whose body never began."""
-    ending = attempts.columns(_landing_of(runtime, error))
-    _settle(runtime, request, UnstartedRun(job_id, ticket_of(request), ending))
+    landing = _landing_of(runtime, error)
+    _settle(runtime, request, UnstartedRun(job_id, ticket_of(request), landing))
 
 
 def _see_to_uncalled(
@@ -244,11 +244,11 @@ def _see_to_uncalled(
         lost = LostMessage(job_id, ticket)
         runtime.service.store.run(lost.putting_back(runtime.settings.lost_grace))
     elif state in _GIVEN_UP:
-        ending = attempts.columns(outcome.failed(ErrorCode.REJECTED))
-        _settle(runtime, request, UnstartedRun(job_id, ticket, ending))
+        landing = outcome.failed(ErrorCode.REJECTED)
+        _settle(runtime, request, UnstartedRun(job_id, ticket, landing))
     elif state == "SUCCESS":
-        ending = attempts.columns(outcome.failed(ErrorCode.REJECTED, _UNCALLED))
-        _settle(runtime, request, UnstartedRun(job_id, ticket, ending))
+        landing = outcome.failed(ErrorCode.REJECTED, _UNCALLED)
+        _settle(runtime, request, UnstartedRun(job_id, ticket, landing))
 
 
 def _settle(runtime: Runtime, request: Context, event: UnstartedRun | DelegateFailed) -> None:

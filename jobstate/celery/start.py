@@ -13,6 +13,7 @@ from celery import Task
 from celery.exceptions import Ignore, Reject
 
 from jobstate import attempts, publishing
+from jobstate.answers import about
 from jobstate.attempts import Hold, Policy, Taking
 from jobstate.celery.attempt import Attempt
 from jobstate.celery.eager import taker_of
@@ -22,7 +23,6 @@ from jobstate.celery.runtime import Runtime
 from jobstate.counters import DUPLICATE_DELIVERIES
 from jobstate.creation import NewJob, create_job
 from jobstate.errors import JobNotFound, SchemaMismatch, StoreUnavailable
-from jobstate.operations import about
 from jobstate.records import Job
 from jobstate.store import Operation, Script
 from jobstate.values import job_id_of

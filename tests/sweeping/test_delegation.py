@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from jobstate import Job, JobStatus, attempts, sweeping
-from jobstate.attempts import Hold
+from jobstate import Job, JobStatus, delegating
+from jobstate.attempts import Hold, Landing
 from tests.factories import FAILED, hold_of, landed, queued_job, released, service_of, take
 from tests.sweeping.scene import MESSAGE_WITH_ERRBACKS, Scene
 
@@ -35,7 +35,7 @@ def succeed(scene: Scene, job_id: UUID, ticket: int) -> bool:
     """Let the last of the tasks take the job over."""
     message = '{"body": "[[], {}, {}]"}'
     return scene.store.run(
-        attempts.succeed_to(job_id, ticket, "shop.sums", "celery", message, publish_grace=5)
+        delegating.succeed_to(job_id, ticket, "shop.sums", "celery", message, publish_grace=5)
     )
 
 
@@ -81,7 +81,7 @@ def test_a_member_that_fails_says_nothing_once_a_task_has_taken_the_job_over(sce
     hold = delegated(scene)
     assert succeed(scene, hold.job_id, hold.attempt)
     member_of(scene, hold, failing=True)
-    assert scene.store.run(sweeping.fail_delegated(hold.job_id, hold.attempt)) is None
+    assert scene.store.run(delegating.fail_delegated(hold.job_id, hold.attempt)) is None
     scene.time_passes(6)
     scene.sweep()
     assert scene.published == [hold.job_id]
@@ -104,22 +104,22 @@ def test_a_task_of_another_attempt_neither_takes_a_job_over_nor_lands_it(
     hold = delegated(scene)
     ticket = hold.attempt + wrong
     assert not succeed(scene, hold.job_id, ticket)
-    done, job = scene.store.run(attempts.land_delegated(hold.job_id, ticket, '"late"'))
+    done, job = scene.store.run(delegating.land_delegated(hold.job_id, ticket, '"late"'))
     assert (done, job.status) == (False, JobStatus.PROCESSING)
-    columns = {"error_code": "late", "error_message": "Late.", "error_detail": None}
-    assert scene.store.run(sweeping.fail_delegated(hold.job_id, ticket, columns)) is None
+    landing = Landing(JobStatus.FAILED, error_code="late", error_message="Late.")
+    assert scene.store.run(delegating.fail_delegated(hold.job_id, ticket, landing)) is None
 
 
 def test_a_plain_task_lands_what_was_delegated_to_it(scene: Scene) -> None:
     hold = delegated(scene)
-    done, job = scene.store.run(attempts.land_delegated(hold.job_id, hold.attempt, "[2, 4]"))
+    done, job = scene.store.run(delegating.land_delegated(hold.job_id, hold.attempt, "[2, 4]"))
     assert (done, job.status, job.result) == (True, JobStatus.COMPLETED, [2, 4])
     assert scene.sql("select message from jobstate.jobs where id = %s", hold.job_id) == [(None,)]
 
 
 def test_a_job_that_is_held_cannot_be_landed_like_a_delegated_one(scene: Scene) -> None:
     hold = scene.held()
-    done, _ = scene.store.run(attempts.land_delegated(hold.job_id, hold.attempt, '"early"'))
+    done, _ = scene.store.run(delegating.land_delegated(hold.job_id, hold.attempt, '"early"'))
     assert not done
 
 

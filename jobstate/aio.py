@@ -1,14 +1,15 @@
 """The asyncio service: the same methods as the blocking one, awaited."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Self
 from uuid import UUID
 
-from jobstate import counting, creation, operations, reading, sweeping
+from jobstate import counting, creation, operations, reading, sweeping, watching
 from jobstate.creation import NewJob, When
 from jobstate.errors import JobStateError
 from jobstate.records import (
@@ -311,6 +312,22 @@ class AsyncJobService:
                 break
             await asyncio.sleep(pause)
         return job
+
+    async def watch(self, job_ids: Iterable[UUID | str], user_id: object) -> AsyncIterator[Job]:
+        """Yield these jobs as they are, and each again whenever it has changed, until all landed.
+
+        What is wrong with `job_ids` is raised when the first job is asked for.
+        """
+        live: dict[UUID, datetime] = {}
+        found = await self.store.run_each(watching.first_look(job_ids, user_id))
+        for pause in looks(math.inf):
+            for job in found:
+                watching.remember(live, job)
+                yield job
+            if not live:
+                break
+            await asyncio.sleep(pause or 0.0)
+            found = await self.store.run(watching.next_look(live))
 
     @cached_property
     def storage(self) -> Storage | None:

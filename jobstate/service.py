@@ -1,14 +1,15 @@
 """The blocking service: for web apps, scripts, and any writer that is no Celery task."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Self
 from uuid import UUID
 
-from jobstate import counting, creation, operations, reading, sweeping
+from jobstate import counting, creation, operations, reading, sweeping, watching
 from jobstate.cleaning import Cleaner
 from jobstate.creation import NewJob, When
 from jobstate.errors import JobStateError
@@ -434,6 +435,29 @@ class JobService:
                 break
             time.sleep(pause)
         return job
+
+    def watch(self, job_ids: Iterable[UUID | str], user_id: object) -> Iterator[Job]:
+        """Yield these jobs as they are, and each again whenever it has changed, until all landed.
+
+        Looks again after a second at the latest, with one question for all of them; of several
+        changes since, the last is seen. A job's landing is always seen, and comes last.
+
+        Raises:
+            JobNotFound: There is no such job, or it was purged meanwhile.
+            NotOwner: One belongs to somebody else.
+        """
+        return self._changes(self.store.run_each(watching.first_look(job_ids, user_id)))
+
+    def _changes(self, found: list[Job]) -> Iterator[Job]:
+        live: dict[UUID, datetime] = {}
+        for pause in looks(math.inf):
+            for job in found:
+                watching.remember(live, job)
+                yield job
+            if not live:
+                break
+            time.sleep(pause or 0.0)
+            found = self.store.run(watching.next_look(live))
 
     @cached_property
     def storage(self) -> Storage | None:

@@ -1,12 +1,15 @@
 """What has changed among the jobs that somebody watches, in one question for all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from jobstate.errors import JobNotFound
+from jobstate.reading import get_job
 from jobstate.records import Job
-from jobstate.store import Operation, Row
+from jobstate.store import Operation, Row, Script
+from jobstate.values import job_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +69,31 @@ def changes(
         return Changes(at.astimezone(UTC), None if owner is None else str(owner), found)
 
     return Operation("changes", params, read)
+
+
+def first_look(job_ids: Iterable[UUID | str], user_id: object) -> Script[list[Job]]:
+    """Read the jobs that their owner is to watch, each once."""
+    jobs: list[Job] = []
+    for key in dict.fromkeys(map(job_id_of, job_ids)):
+        jobs += [(yield get_job(key, user_id))]
+    return jobs
+
+
+def next_look(live: Mapping[UUID, datetime]) -> Operation[list[Job]]:
+    """Read which of these jobs are no longer as they are known."""
+    asked = changes(live, [], None, 0.0)
+
+    def read(rows: list[Row]) -> list[Job]:
+        found = asked.read(rows).found
+        if gone := [change.job_id for change in found if change.job is None]:
+            raise JobNotFound(gone[0])
+        return [change.job for change in found if change.job is not None]
+
+    return Operation(asked.statement, asked.params, read)
+
+
+def remember(live: dict[UUID, datetime], job: Job) -> None:
+    """Have a job looked at again, as long as it has not landed."""
+    live.pop(job.id, None)
+    if not job.is_terminal:
+        live[job.id] = job.updated_at

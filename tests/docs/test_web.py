@@ -44,6 +44,21 @@ def check_export(answer: httpx.Response, client: httpx.Client) -> str:
     return str(job["id"])
 
 
+@pytest.mark.examples("docs/how-to/live.md", "service.watch")
+def test_the_jobs_that_the_page_watches_are_seen_until_they_have_landed(
+    examples: list[Example],
+    user_id: object,
+    service: JobService,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    job = service.create_job(user_id, "export")
+    service.cancel(job.id, user_id)
+    (example,) = examples
+    jobs = SimpleNamespace(service=service)
+    example.run({"jobs": jobs, "job_id": job.id, "user_id": user_id})
+    assert capsys.readouterr().out == "failed 0\n"
+
+
 @pytest.mark.examples("docs/how-to/live.md", "httpx.stream")
 @pytest.mark.examples("docs/how-to/fastapi.md")
 def test_the_page_about_fastapi_and_the_one_about_streams(

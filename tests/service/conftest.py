@@ -1,8 +1,8 @@
 """One suite for both services: a test that asks for `jobs` runs against each."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from inspect import iscoroutinefunction
+from collections.abc import AsyncIterator, Callable, Iterator
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, cast
 
 import pytest
@@ -20,9 +20,18 @@ class Awaited:
     def __getattr__(self, name: str) -> Any:
         """Return the method, awaited when it is called."""
         member = getattr(self._service, name)
+        if isasyncgenfunction(member):
+            return lambda *args: self._each(member(*args))
         if not iscoroutinefunction(member):
             return member
         return lambda *args, **kwargs: self._runner.run(member(*args, **kwargs))
+
+    def _each(self, found: AsyncIterator[Any]) -> Iterator[Any]:
+        async def following() -> Any:
+            return await anext(found, None)
+
+        while (one := self._runner.run(following())) is not None:
+            yield one
 
     def end(self) -> None:
         """Close the service and its event loop."""

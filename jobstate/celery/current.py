@@ -9,9 +9,8 @@ from jobstate import reporting
 from jobstate.assets import Source
 from jobstate.celery.attempt import Attempt, current_attempt
 from jobstate.celery.habits import tqdm_for
-from jobstate.celery.saving import saver_of
+from jobstate.celery.saving import link, saver_of
 from jobstate.celery.track import Track
-from jobstate.errors import LeaseLost
 from jobstate.items import ItemCounts, Key
 from jobstate.progress import MOST
 from jobstate.records import Asset
@@ -205,9 +204,8 @@ class CurrentJob:
             StoreUnavailable: The database cannot be reached.
             TransactionOpen: The job was written in another transaction, which is still open.
         """
-        attempt = self._attempt
         added = reporting.add_asset(
-            attempt.hold,
+            self._attempt.hold,
             asset_type,
             url,
             storage_path,
@@ -215,16 +213,7 @@ class CurrentJob:
             content_type=content_type,
             sha256=sha256,
         )
-        if connection is not None:
-            within = driver_connection(connection)
-            script = attempt.joining.add_asset(within, added)
-            return attempt.runtime.service.store.run_each(script, within)
-        attempt.joining.settle()
-        attempt.fence.refuse_completed()
-        asset = attempt.fence.run(added)
-        if asset is None:
-            raise LeaseLost(attempt.hold.job_id, attempt.hold.attempt)
-        return asset
+        return link(self._attempt, added, connection)
 
     def save_asset(
         self,

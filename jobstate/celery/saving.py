@@ -1,10 +1,33 @@
-"""Stores the files of a running attempt, with rows that are fenced like all it writes."""
+"""Links and stores the files of a running attempt, with rows fenced like all that it writes."""
 
 from jobstate import reporting
 from jobstate.assets import AssetSaver, Content, NewAsset, folder_of
 from jobstate.celery.attempt import Attempt
+from jobstate.errors import LeaseLost
 from jobstate.records import Asset
 from jobstate.storage import required
+from jobstate.store import Operation, driver_connection
+
+
+def link(attempt: Attempt, added: Operation[Asset | None], connection: object = None) -> Asset:
+    """Link a file that is stored already; with `connection`, in the caller's transaction.
+
+    Raises:
+        JobCompleted: The job was completed in another transaction.
+        LeaseLost: The job was taken away; nothing was linked.
+        StoreUnavailable: The database cannot be reached.
+        TransactionOpen: The job was written in another transaction, which is still open.
+    """
+    if connection is not None:
+        within = driver_connection(connection)
+        script = attempt.joining.add_asset(within, added)
+        return attempt.runtime.service.store.run_each(script, within)
+    attempt.joining.settle()
+    attempt.fence.refuse_completed()
+    asset = attempt.fence.run(added)
+    if asset is None:
+        raise LeaseLost(attempt.hold.job_id, attempt.hold.attempt)
+    return asset
 
 
 def saver_of(attempt: Attempt) -> AssetSaver:

@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import replace
+from inspect import isawaitable
 from itertools import chain
 from typing import Any, Protocol
+from uuid import UUID
 from weakref import finalize
 
 from jobstate.aio import AsyncJobService
-from jobstate.errors import JobStateError, OwnerRequired
+from jobstate.errors import ConfigurationError, JobStateError, OwnerRequired
 from jobstate.service import JobService
-from jobstate.web.exchange import Answer, Download, Flow, Plan, Request, Stream
+from jobstate.web.exchange import Answer, Caller, Download, Flow, Plan, Request, Stream
 from jobstate.web.origins import check_origin
 from jobstate.web.places import MAX_STREAMS, Places, places_of
 from jobstate.web.routes import Route
@@ -198,9 +200,31 @@ def _plan(route: Route, request: Request, trusted: Collection[str]) -> Plan:
     """Plan the answer to a request, for a caller who may make it."""
     if route.method == "POST":
         check_origin(request.headers, trusted)
-    if request.caller.user_id is None:
-        raise OwnerRequired("The request")
+    _check_caller(request.caller)
     return (yield from route.handler(request))
+
+
+def _check_caller(caller: Caller) -> None:
+    """Let in whom the app has named; what it says by mistake lets in nobody.
+
+    Raises:
+        OwnerRequired: It says that nobody asks.
+        ConfigurationError: It says what makes no sense, such as an answer that is still to come.
+    """
+    user_id = caller.user_id
+    if user_id is None:
+        raise OwnerRequired("The request")
+    if isinstance(user_id, bool) or not isinstance(user_id, UUID | int | str):
+        raise ConfigurationError(
+            f"get_user_id returned a {type(user_id).__name__}: an owner is a UUID, an integer or "
+            "text, and None is nobody. Have it return the user's primary key."
+        )
+    # Anything that is not awaited is true.
+    if isawaitable(caller.is_admin):
+        raise ConfigurationError(
+            f"is_admin returned a {type(caller.is_admin).__name__}, which nobody awaits: it must "
+            "say yes or no. Write it with async def, or have it return a bool."
+        )
 
 
 async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

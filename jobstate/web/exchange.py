@@ -23,10 +23,10 @@ class Headers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. An admin may use every job, in the place of its owner."""
+    """Who asks, as the app says. An admin may use every job, in the place of its owner."""
 
     user_id: object
-    is_admin: bool = False
+    is_admin: object = False
 
 
 @dataclass(frozen=True, slots=True)

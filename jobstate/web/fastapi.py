@@ -130,7 +130,7 @@ def _endpoint(
         user_id: Annotated[Any, Depends(get_user_id)],
         admin: Annotated[Any, Depends(is_admin)],
     ) -> Response:
-        caller = Caller(user_id, is_admin=bool(admin))
+        caller = Caller(user_id, is_admin=admin)
         base = route.base_of(http.url.path, http.path_params)
         request = Request(
             caller,

@@ -26,7 +26,7 @@ def create_blueprint(
     jobs: Jobs,
     *,
     get_user_id: Callable[[], Any],
-    is_admin: Callable[[], bool] = _nobody,
+    is_admin: Callable[[], Any] = _nobody,
     trusted_origins: Collection[str] = (),
     interval: float = INTERVAL,
     max_streams: int = MAX_STREAMS,
@@ -39,8 +39,9 @@ def create_blueprint(
 
     Args:
         jobs: What `jobstate.install` returned, or a service.
-        get_user_id: Returns the id of the user who asks; None is answered with 401.
-        is_admin: Says whether this user may use everybody's jobs.
+        get_user_id: Returns the id of the user who asks; None is answered with 401. It may be
+            async, where Flask is installed with its extra of that name.
+        is_admin: Says whether this user may use everybody's jobs; it may be async, too.
         trusted_origins: Other origins whose pages may cancel and retry jobs.
         interval: How often the database is asked for all open streams together, in seconds.
         max_streams: How many streams a user may have open in one process; one more is a 429.
@@ -67,7 +68,8 @@ def create_page(
 
     Args:
         jobs: What `jobstate.install` returned, or a service.
-        get_user_id: Returns the id of the user who asks; None is answered with 401.
+        get_user_id: Returns the id of the user who asks; None is answered with 401. It may be
+            async, where Flask is installed with its extra of that name.
         look: What is particular to your app.
         max_streams: How many streams a user may have open in one process.
         name: The name of the blueprint.
@@ -95,7 +97,7 @@ def _blueprint(
     routes: Iterable[Route],
     desk: Desk,
     get_user_id: Callable[[], Any],
-    is_admin: Callable[[], bool],
+    is_admin: Callable[[], Any],
 ) -> Blueprint:
     blueprint = Blueprint(name, __name__)
     for route in routes:
@@ -109,10 +111,11 @@ def _blueprint(
 
 
 def _view(
-    route: Route, desk: Desk, get_user_id: Callable[[], Any], is_admin: Callable[[], bool]
+    route: Route, desk: Desk, get_user_id: Callable[[], Any], is_admin: Callable[[], Any]
 ) -> Callable[..., Response]:
     def view(**parts: str) -> Response:
-        caller = Caller(get_user_id(), is_admin=is_admin())
+        called = current_app.ensure_sync  # they may be async
+        caller = Caller(called(get_user_id)(), is_admin=called(is_admin)())
         base = route.base_of(request.script_root + request.path, parts)
         is_head = request.method == "HEAD"
         asked = Request(caller, parts, request.args, request.headers, base, _csrf(), is_head)

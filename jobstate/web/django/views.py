@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.middleware.csrf import get_token
@@ -45,8 +46,9 @@ def create_urls(
 
     Args:
         jobs: What `jobstate.install` returned, or a service.
-        get_user_id: Returns the id of the user who makes a request; None is answered with 401.
-        is_admin: Says whether this user may use everybody's jobs.
+        get_user_id: Returns the id of the user who makes a request; None is answered with 401. It
+            may be async.
+        is_admin: Says whether this user may use everybody's jobs; it may be async, too.
         trusted_origins: Other origins whose pages may cancel and retry jobs.
         interval: How often the database is asked for all open streams together, in seconds.
         max_streams: How many streams a user may have open in one process; one more is a 429.
@@ -68,7 +70,8 @@ def create_page_urls(
 
     Args:
         jobs: What `jobstate.install` returned, or a service.
-        get_user_id: Returns the id of the user who makes a request; None is answered with 401.
+        get_user_id: Returns the id of the user who makes a request; None is answered with 401. It
+            may be async.
         look: What is particular to your app.
         max_streams: How many streams a user may have open in one process.
     """
@@ -112,7 +115,7 @@ def _patterns(
 ) -> list[URLPattern]:
     def view_of(route: Route) -> Callable[..., HttpResponseBase]:
         def view(http: HttpRequest, **parts: str) -> HttpResponseBase:
-            caller = Caller(get_user_id(http), is_admin=bool(is_admin(http)))
+            caller = Caller(_told(get_user_id, http), is_admin=_told(is_admin, http))
             base = route.base_of(http.path, parts)
             csrf = ("csrfmiddlewaretoken", get_token(http)) if route.kind is Kind.PAGE else None
             is_head = http.method == "HEAD"
@@ -131,6 +134,10 @@ def _patterns(
         )
         for route in routes
     ]
+
+
+def _told(asked: Asked, http: HttpRequest) -> Any:
+    return async_to_sync(asked)(http) if iscoroutinefunction(asked) else asked(http)
 
 
 async def _unblocked(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -243,9 +243,7 @@ class AsyncJobService:
     async def cancel(self, job_id: UUID | str, user_id: object) -> Job:
         """Ask for a job to be cancelled; it then lands in failed with the code ``cancelled``."""
         grace = self.settings.cancel_grace
-        unheld = await self.store.run(operations.request_cancel(job_id, user_id, grace))
-        if unheld:
-            await self.store.run_all(sweeping.cancel_unheld(job_id))
+        await self.store.run_all(sweeping.cancel(job_id, user_id, grace))
         return await self.get_job(job_id, user_id)
 
     async def open_asset(

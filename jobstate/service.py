@@ -310,9 +310,7 @@ class JobService:
             NotOwner: It belongs to somebody else.
         """
         grace = self.settings.cancel_grace
-        unheld = self.store.run(operations.request_cancel(job_id, user_id, grace))
-        if unheld:
-            self.store.run_all(sweeping.cancel_unheld(job_id))
+        self.store.run_all(sweeping.cancel(job_id, user_id, grace))
         return self.get_job(job_id, user_id)
 
     def open_asset(

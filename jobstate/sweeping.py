@@ -8,6 +8,7 @@ from uuid import UUID
 from jobstate.answers import first_value, moved, nothing
 from jobstate.attempts import Hold, Landing, ending
 from jobstate.errors import StoreUnavailable
+from jobstate.operations import request_cancel
 from jobstate.records import Job, Worker
 from jobstate.settings import Settings
 from jobstate.states import ErrorCode
@@ -177,9 +178,13 @@ def end_unheld(job_id: UUID, attempt: int | None, landing: Landing) -> Script[Jo
     return job
 
 
-def cancel_unheld(job_id: UUID | str) -> Script[Job | None]:
-    """Fail a job that nobody holds, because its owner wants it cancelled."""
-    return end_unheld(job_id_of(job_id), None, ending(ErrorCode.CANCELLED))
+def cancel(job_id: UUID | str, user_id: object, grace: float) -> Script[None]:
+    """Remember that the owner wants a job cancelled, and fail it if nobody holds it.
+
+    In one transaction: what comes in between would leave a job to the sweeper that is to land now.
+    """
+    if (yield request_cancel(job_id, user_id, grace)):
+        yield from end_unheld(job_id_of(job_id), None, ending(ErrorCode.CANCELLED))
 
 
 def insist_end_unheld(job_id: UUID, attempt: int, landing: Landing) -> Script[Job | None]:

@@ -1,8 +1,11 @@
 """A cancellation: at once where nobody runs the job, after a grace where somebody does."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from jobstate import (
@@ -17,7 +20,18 @@ from jobstate import (
     sweeping,
 )
 from jobstate.progress import Report
-from tests.factories import PARTIAL, hold_of, landed, queued_job, released, take, together
+from tests.factories import (
+    PARTIAL,
+    PATIENCE,
+    eventually,
+    hold_of,
+    landed,
+    queued_job,
+    released,
+    take,
+    together,
+    waits_for_a_lock,
+)
 from tests.sweeping.scene import MESSAGE_WITH_ERRBACKS, Scene
 
 
@@ -171,6 +185,26 @@ def test_a_cancellation_and_a_take_that_meet_agree(scene: Scene, service: JobSer
             assert scene.store.run(attempts.check_held(hold_of(taking.job))) is True
         else:
             assert (now.status, now.error_code) == (JobStatus.FAILED, "cancelled")
+
+
+def test_somebody_who_waits_for_the_job_does_not_keep_it_from_landing_at_once(
+    scene: Scene, service: JobService, connect: Callable[[], psycopg.Connection]
+) -> None:
+    """Between the request and the end nobody gets in."""
+    job = scene.queued()
+    lock = "select from jobstate.jobs for no key update"
+    watcher, first, second = connect(), connect(), connect()
+    first.execute("begin")
+    first.execute(lock)
+    with ThreadPoolExecutor(2) as pool:
+        cancelling = pool.submit(service.cancel, job.id, job.user_id)
+        eventually(waits_for_a_lock(watcher))
+        second.execute("begin")
+        locking = pool.submit(second.execute, lock)
+        eventually(waits_for_a_lock(watcher, sessions=2))
+        first.execute("rollback")
+        assert cancelling.result(PATIENCE).error_code == "cancelled"
+        locking.result(PATIENCE)
 
 
 def test_a_job_that_its_caller_drives_is_cancelled_at_once(

@@ -2,56 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from enum import Enum, StrEnum
-from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 
-from jobstate import InvalidValueError, ItemStatus, JobCancelled, JobFailed, LeaseLost, items
-from jobstate.items import BATCH, MAX_KEY, PAUSE, ItemCounts, ItemKeys, ItemLedger, Outcome
+from jobstate import ItemStatus, JobCancelled, JobFailed, LeaseLost
+from jobstate.items import BATCH, PAUSE, ItemCounts, ItemKeys, ItemLedger, Outcome
+from tests.unit.conftest import Book, Stop
 
 SUCCEEDED = Outcome(ItemStatus.SUCCEEDED)
-
-
-class Stop(Exception):  # noqa: N818 - an exception that ends a body and is no failure
-    """Passes through items, as Celery's Retry does."""
-
-
-class Book:
-    """A ledger whose writes and clock the test holds."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        self.batches: list[dict[str, Outcome]] = []
-        self.failure: BaseException | None = None
-        monkeypatch.setattr(items, "time", SimpleNamespace(monotonic=lambda: self.now))
-        self.alarms: list[tuple[float, Callable[[], None]]] = []
-        self.ledger = ItemLedger(self._write, 0.5, (Stop,), self._wake)
-
-    def item(
-        self,
-        key: object,
-        error: BaseException | None = None,
-        label: object = None,
-    ) -> None:
-        """Run the block of an item, to its end or into an error."""
-        with self.ledger.item(key, label):  # type: ignore[arg-type]
-            if error:
-                raise error
-
-    def _wake(self, at: float, call: Callable[[], None]) -> None:
-        self.alarms.append((at, call))
-
-    def _write(self, batch: dict[str, Outcome]) -> None:
-        if self.failure:
-            raise self.failure
-        self.batches.append(dict(batch))
-
-
-@pytest.fixture
-def book(monkeypatch: pytest.MonkeyPatch) -> Book:
-    return Book(monkeypatch)
 
 
 def test_a_block_that_ends_is_an_item_that_succeeded(book: Book) -> None:
@@ -170,75 +129,6 @@ def test_the_last_outcome_of_a_key_is_the_one_that_counts(book: Book) -> None:
     assert book.batches[-1] == {"a": SUCCEEDED}
 
 
-class Colour(StrEnum):
-    """Text with a name."""
-
-    RED = "red"
-
-
-class Shade(str, Enum):  # noqa: UP042 - the kind whose str() is not its value
-    """Text whose str() is its name."""
-
-    DARK = "dark"
-
-
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [
-        (7, "7"),
-        (1.5, "1.5"),
-        (True, "true"),
-        (None, "null"),
-        ("ü" * MAX_KEY, "ü" * MAX_KEY),
-        ("", ""),
-        (Colour.RED, "red"),
-        (Shade.DARK, "dark"),
-    ],
-)
-def test_a_key_is_kept_as_plain_text(book: Book, key: object, name: str) -> None:
-    book.item(key)
-    book.ledger.flush()
-    assert book.batches == [{name: SUCCEEDED}]
-    assert {type(key) for key in book.batches[0]} == {str}
-
-
-@pytest.mark.parametrize(
-    ("key", "words"),
-    [
-        ((1, 2), "An item's key is a tuple"),
-        (uuid4(), "An item's key is a UUID"),
-        (b"a", "An item's key is a bytes"),
-        ("a\0", "There is a NUL character in the item's key"),
-        ("\ud800", "There is a lone surrogate in the item's key"),
-        ("x" * (MAX_KEY + 1), f"An item's key has {MAX_KEY + 1} characters"),
-        (float("nan"), "The item's key is nan"),
-        pytest.param(10**5000, "An item's key has too many digits", id="digits"),
-    ],
-)
-def test_a_wrong_key_is_refused_before_the_block_runs(book: Book, key: object, words: str) -> None:
-    ran = []
-    with pytest.raises(InvalidValueError, match=words), book.ledger.item(key, None):  # type: ignore[arg-type]
-        ran.append(key)
-    with pytest.raises(InvalidValueError, match=words):
-        book.ledger.skip(key, "Seen before")  # type: ignore[arg-type]
-    assert ran == []
-    assert book.ledger.counts == ItemCounts()
-
-
-def test_labels_and_messages_are_mended(book: Book) -> None:
-    book.item("a", ValueError("b\0d"), label="l\0ng")
-    book.ledger.skip("b", "r\0ason")
-    book.item("c", label=7)
-    book.ledger.flush()
-    assert book.batches == [
-        {
-            "a": Outcome(ItemStatus.FAILED, "l\ufffdng", "b\ufffdd"),
-            "b": Outcome(ItemStatus.SKIPPED, None, "r\ufffdason"),
-            "c": Outcome(ItemStatus.SUCCEEDED, "7"),
-        }
-    ]
-
-
 def test_many_threads_may_record_at_once() -> None:
     batches: list[dict[str, Outcome]] = []
     ledger = ItemLedger(batches.append, interval=0.0001, passing=())
@@ -263,12 +153,6 @@ def test_many_items_are_recorded_at_once_in_batches(book: Book) -> None:
 def test_of_several_outcomes_given_at_once_a_failure_wins(book: Book) -> None:
     book.ledger.record_all(["a", "b", 1, "1"], ["a"], ["b"])
     assert book.ledger.counts == ItemCounts(succeeded=1, failed=1, skipped=1)
-
-
-def test_a_wrong_key_among_many_records_none(book: Book) -> None:
-    with pytest.raises(InvalidValueError):
-        book.ledger.record_all(["a", ("b",)], (), ())  # type: ignore[list-item]
-    assert book.ledger.counts == ItemCounts()
 
 
 def test_outcomes_that_no_later_one_brings_are_written_when_the_interval_is_over(
@@ -327,13 +211,3 @@ def test_work_that_is_done_all_the_same_and_fails_is_recorded(book: Book) -> Non
     book.ledger.carry_over(["a"])
     book.item("a", ValueError("No"))
     assert book.ledger.counts == ItemCounts(failed=1)
-
-
-def test_the_text_of_a_failure_may_be_broken(book: Book) -> None:
-    class Broken(Exception):  # noqa: N818 - its name is its text here
-        def __str__(self) -> str:
-            raise ValueError
-
-    book.item("a", Broken())
-    book.ledger.flush()
-    assert book.batches[0]["a"].message == "Broken"

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from jobstate import JobService
+from jobstate.store import AsyncStore, Operation, Store
 from tests.web.sites import SITES, USER
 
 OpenClient = Callable[..., httpx.Client]
@@ -39,3 +40,22 @@ def client(open_client: OpenClient, user_id: UUID) -> httpx.Client:
     client = open_client()
     client.headers[USER] = str(user_id)
     return client
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Operation[object]]:
+    """Note what is asked of the database while a test watches."""
+    noted: list[Operation[object]] = []
+
+    def blocking(store: Store, operation: Operation[object], *rest: object) -> object:
+        noted.append(operation)
+        return runs(store, operation, *rest)  # type: ignore[arg-type]
+
+    async def asyncio(store: AsyncStore, operation: Operation[object], *rest: object) -> object:
+        noted.append(operation)
+        return await aruns(store, operation, *rest)  # type: ignore[arg-type]
+
+    runs, aruns = Store.run, AsyncStore.run
+    monkeypatch.setattr(Store, "run", blocking)
+    monkeypatch.setattr(AsyncStore, "run", asyncio)
+    return noted

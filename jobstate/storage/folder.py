@@ -37,7 +37,7 @@ class Folder:
         try:
             with self._translated():
                 file = _in_its_folder(part, lambda: part.open("wb"))
-            with file:
+            try:
 
                 def write(data: bytes) -> None:
                     with self._translated():
@@ -47,6 +47,11 @@ class Folder:
                 with self._translated():
                     file.flush()
                     os.fsync(file.fileno())  # the row is durable; its file must be so before
+                    file.close()
+            finally:
+                # A full disk refuses once more what it has refused; that was said already.
+                with suppress(OSError):
+                    file.close()
             with self._translated():
                 _in_its_folder(target, lambda: part.replace(target))
                 _sync_folder(target.parent)

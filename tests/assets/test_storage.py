@@ -194,6 +194,22 @@ def test_a_folder_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> Non
         pass
 
 
+@pytest.mark.parametrize(("size", "times"), [(1, 1), (3000, 5), (MB, 1)])
+def test_a_disk_that_is_full_is_said_to_be_so(tmp_path: Path, size: int, times: int) -> None:
+    """Also where it is the closing of the file that writes."""
+    folder = tmp_path / "store/u/j/1.part"
+    folder.mkdir(parents=True)
+    (folder / "x").symlink_to("/dev/full")
+    storage = open_storage((tmp_path / "store").as_uri())
+    with (
+        pytest.raises(StorageUnavailable, match="No space left on device"),
+        storage.writer("u/j/1/x", None) as write,
+    ):
+        for _ in range(times):
+            write(b"x" * size)
+    assert [path for path in tmp_path.rglob("*") if path.is_symlink() or path.is_file()] == []
+
+
 def test_a_folder_that_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
     (tmp_path / "u").touch()
     with pytest.raises(StorageUnavailable, match=re.escape(tmp_path.as_uri())):

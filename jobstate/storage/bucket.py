@@ -83,9 +83,12 @@ class Bucket:
     def sign(self, path: str, expires: float) -> str | None:
         """Return a signed URL, or None where the credentials cannot sign; see `Storage`."""
         try:
-            signed: str = self._connected().sign(self._key(path), expiration=int(expires))
-        except Exception as error:
-            if isinstance(error, _CANNOT_SIGN) or _is_of(error, {"google"}):
+            with self._translated():
+                signed: str = self._connected().sign(self._key(path), expiration=int(expires))
+        except _CANNOT_SIGN:
+            return None
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, Exception) and _is_of(error.__cause__, {"google"}):
                 return None
             raise
         return signed

@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import os
 import re
 import signal
 import sys
@@ -251,6 +252,20 @@ def test_a_bucket_knows_the_media_type_and_signs(s3: S3) -> None:
     assert signed is not None
     with urllib.request.urlopen(signed) as answer:  # noqa: S310 - our own server
         assert answer.read() == b"x"
+
+
+def test_a_bucket_whose_credentials_are_not_found_is_said_to_be_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where a role is away for a moment: signing asks for it, though it asks for no file."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    storage = open_storage("s3://bucket?region=us-east-1")
+    with pytest.raises(StorageUnavailable, match="Unable to locate credentials"):
+        storage.sign("x", 60)
 
 
 def test_a_folder_signs_nothing(tmp_path: Path) -> None:

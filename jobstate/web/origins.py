@@ -15,13 +15,14 @@ def check_origin(headers: Headers, trusted: Collection[str]) -> None:
 
     Args:
         headers: The headers of the request.
-        trusted: Origins that may post all the same, such as ``https://app.example.org``.
+        trusted: Origins that may post all the same, such as ``https://app.example.org``; with
+            ``https://*.example.org``, that host and all below it.
 
     Raises:
         Forbidden: It comes from another site.
     """
     origin = headers.get("Origin")
-    if origin is not None and origin in trusted:
+    if origin is not None and _is_trusted(origin, trusted):
         return
     site = headers.get("Sec-Fetch-Site")
     if site is None:
@@ -34,3 +35,16 @@ def check_origin(headers: Headers, trusted: Collection[str]) -> None:
             "This request comes from a page of another site: only the app's own pages may change "
             "jobs. Add its origin to trusted_origins, if it is one of yours."
         )
+
+
+def _is_trusted(origin: str, trusted: Collection[str]) -> bool:
+    """Tell whether an origin is among these, as Django reads its ``CSRF_TRUSTED_ORIGINS``."""
+    if origin in trusted:
+        return True
+    scheme, _, host = origin.partition("://")
+    patterns = [each.partition("://*.") for each in trusted]
+    return any(
+        scheme == its_scheme and f".{host}".endswith(f".{domain}")
+        for its_scheme, is_pattern, domain in patterns
+        if is_pattern
+    )

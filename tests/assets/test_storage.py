@@ -202,12 +202,14 @@ def test_a_disk_that_is_full_is_said_to_be_so(tmp_path: Path, size: int, times: 
     folder.mkdir(parents=True)
     (folder / "x").symlink_to("/dev/full")
     storage = open_storage((tmp_path / "store").as_uri())
-    with (
-        pytest.raises(StorageUnavailable, match="No space left on device"),
-        storage.writer("u/j/1/x", None) as write,
-    ):
-        for _ in range(times):
-            write(b"x" * size)
+
+    def write_all() -> None:
+        with storage.writer("u/j/1/x", None) as write:
+            for _ in range(times):
+                write(b"x" * size)
+
+    with pytest.raises(StorageUnavailable, match="No space left on device"):
+        write_all()
     assert [path for path in tmp_path.rglob("*") if path.is_symlink() or path.is_file()] == []
 
 

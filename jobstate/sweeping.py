@@ -156,12 +156,16 @@ def rescue(hold: Hold) -> Operation[Job | None]:
 
 
 def end_held(hold: Hold, code: ErrorCode) -> Operation[Job | None]:
-    """End the job of an attempt that does not end by itself. None: not held, or locked.
+    """End the job of an attempt that does not end by itself. None: not held, locked, or heard of.
 
     It failed, or keeps what it has done where its task says so. Not if its owner has ended it.
     """
-    interrupted = code is not ErrorCode.CANCELLED
-    params = {**hold.params(), **ending(code).reason(), "interrupted": interrupted}
+    params = {
+        **hold.params(),
+        **ending(code).reason(),
+        "interrupted": code is not ErrorCode.CANCELLED,
+        "silent": code is ErrorCode.NO_PROGRESS,
+    }
     return Operation("end_held", params, moved)
 
 

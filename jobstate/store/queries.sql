@@ -1388,7 +1388,7 @@ where id = cast(:id as uuid)
 
 -- name: end_held
 -- End the job of an attempt that does not end by itself: fail it, unless it was interrupted and has
--- done something that its task wants kept.
+-- done something that its task wants kept. One that was found silent may have been heard since.
 with {freely_held},
 {judged},
 fate as (
@@ -1396,6 +1396,8 @@ fate as (
         id, whole,
         case when whole then followups else errbacks end as pending
     from judged, lateral (select kept and cast(:interrupted as boolean) as whole) as said
+    where not cast(:silent as boolean)
+        or progress_at + make_interval(secs => no_progress) <= clock_timestamp()
 ),
 done as (
     update {schema}.jobs set

@@ -12,7 +12,7 @@ from jobstate.states import ErrorCode
 from tests.factories import POLICY, hold_of, landed, queued_job, released, take
 from tests.sweeping.scene import MESSAGE_WITH_ERRBACKS, Scene
 
-KEEPING = replace(POLICY, keep_partial=True)
+KEEPING = replace(POLICY, keep_partial=True, no_progress=30.0)
 SILENT_AFTER_30 = replace(POLICY, no_progress=30.0)
 
 
@@ -125,6 +125,7 @@ def test_what_an_interrupted_job_has_done_is_kept_where_its_task_says_so(
         hold = scene.held(policy, message=MESSAGE_WITH_ERRBACKS)
         items = {"1": Outcome(ItemStatus.SUCCEEDED)}
         assert scene.store.run(reporting.record_items(hold, items)) is False
+        scene.time_passes(31)
         job = scene.store.run(sweeping.end_held(hold, ErrorCode(code)))
         assert job is not None
         assert (job.status, job.error_code) == ("partial" if kept else "failed", code)
@@ -170,6 +171,16 @@ def test_the_silence_of_a_body_counts_from_its_last_report(scene: Scene) -> None
     assert scene.sweep().failed == 0
     scene.time_passes(2)
     failed_as(scene, "no_progress")
+
+
+def test_a_body_that_is_heard_of_since_it_was_found_silent_goes_on(scene: Scene) -> None:
+    hold = scene.held(SILENT_AFTER_30)
+    scene.time_passes(31)
+    (found,) = scene.store.run(sweeping.due(scene.settings, 10))
+    assert found.finding == "no_progress"
+    assert scene.store.run(reporting.report_progress(hold, Report(percent=1))) is False
+    assert not scene.sweeper._end(found, ErrorCode.NO_PROGRESS)
+    assert landed(scene.store, hold)[0]
 
 
 def test_a_job_that_waits_for_its_retry_is_not_silent(scene: Scene) -> None:

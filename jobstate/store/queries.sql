@@ -882,6 +882,7 @@ done as (
         items_succeeded = jobs.items_succeeded + change.succeeded,
         items_failed = jobs.items_failed + change.failed,
         items_skipped = jobs.items_skipped + change.skipped,
+        progress_at = clock_timestamp(),
         updated_at = clock_timestamp()
     from held, change
     where jobs.id = held.id

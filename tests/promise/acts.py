@@ -278,7 +278,7 @@ class Acts:
         assert (answer is not None) is entry.holds(hold), "who writes, and who is told"
         if isinstance(answer, bool):
             assert answer is (entry.cancelled is not None), "who is told to end"
-        if answer is not None and operation.statement == "report_progress":
+        if answer is not None and operation.statement in ("report_progress", "record_items"):
             entry.reported = at
         return answer is not None
 

@@ -173,6 +173,17 @@ def test_the_silence_of_a_body_counts_from_its_last_report(scene: Scene) -> None
     failed_as(scene, "no_progress")
 
 
+def test_an_item_that_is_recorded_ends_the_silence(scene: Scene) -> None:
+    hold = scene.held(SILENT_AFTER_30)
+    for number in range(3):
+        scene.time_passes(20)
+        items = {str(number): Outcome(ItemStatus.SUCCEEDED)}
+        assert scene.store.run(reporting.record_items(hold, items)) is False
+        assert scene.sweep().failed == 0
+    scene.time_passes(31)
+    failed_as(scene, "no_progress")
+
+
 def test_a_body_that_is_heard_of_since_it_was_found_silent_goes_on(scene: Scene) -> None:
     hold = scene.held(SILENT_AFTER_30)
     scene.time_passes(31)

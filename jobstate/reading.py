@@ -248,13 +248,13 @@ def _items(
     after: tuple[datetime | None, str | None],
 ) -> Operation[list[JobItem]]:
     try:
-        wanted = None if status is None else ItemStatus(status)
+        statuses = list(ItemStatus) if status is None else [ItemStatus(status)]
     except ValueError:
         raise InvalidValueError(
             f"Item status {status!r} is unknown: an item is {', '.join(ItemStatus)}. "
             "Use one of these, or leave it out."
         ) from None
-    params = {"status": wanted, "limit": limit, "after_at": after[0], "after_key": after[1]}
+    params = {"statuses": statuses, "limit": limit, "after_at": after[0], "after_key": after[1]}
     return _owned_rows("get_items", job_id, user_id, JobItem.from_row, **params)
 
 

@@ -537,36 +537,48 @@ order by job_events.id;
 
 -- name: get_items
 -- Read the items of a job's valid attempt, or the first of them after a given one, in the order they
--- were recorded, and whether this user owns the job.
+-- were recorded, and whether this user owns the job. The index has each status in this order, but for
+-- the keys of the same moment: a page is the first of what the statuses have first, none of which is
+-- cut off within a moment.
 select
-    jobs.user_id = :user_id, job_items.job_id, job_items.key, job_items.attempt,
-    job_items.status, job_items.label, job_items.error_message, job_items.at
+    jobs.user_id = :user_id, found.job_id, found.key, found.attempt, found.status, found.label,
+    found.error_message, found.at
 from {schema}.jobs
-left join {schema}.job_items
-    on job_items.job_id = jobs.id
-    and job_items.attempt = jobs.attempt
-    and (cast(:status as text) is null or job_items.status = cast(:status as text))
-    and (
-        cast(:after_at as timestamptz) is null
-        or (job_items.at, job_items.key) > (cast(:after_at as timestamptz), cast(:after_key as text))
-    )
+left join lateral (
+    select first.*
+    from unnest(cast(:statuses as text[])) as wanted (of_status)
+    cross join lateral (
+        select * from {schema}.job_items
+        where job_items.job_id = jobs.id
+            and job_items.attempt = jobs.attempt
+            and job_items.status = wanted.of_status
+            and (at, key) > (
+                coalesce(cast(:after_at as timestamptz), '-infinity'),
+                coalesce(cast(:after_key as text), '')
+            )
+        order by at
+        fetch first (cast(:limit as bigint)) rows with ties
+    ) as first
+) as found on true
 where jobs.id = cast(:job_id as uuid)
-order by job_items.at, job_items.key
+order by found.at, found.key
 limit cast(:limit as bigint);
 
 -- name: get_logs
 -- Read what the attempts of a job have logged, or the first of it after a given line, oldest first,
 -- and whether this user owns the job.
 select
-    jobs.user_id = :user_id, job_logs.id, job_logs.job_id, job_logs.attempt, job_logs.at,
-    job_logs.level, job_logs.logger, job_logs.message
+    jobs.user_id = :user_id, found.id, found.job_id, found.attempt, found.at, found.level,
+    found.logger, found.message
 from {schema}.jobs
-left join {schema}.job_logs
-    on job_logs.job_id = jobs.id
-    and job_logs.id > coalesce(cast(:after as bigint), 0)
+left join lateral (
+    select * from {schema}.job_logs
+    where job_id = jobs.id and id > coalesce(cast(:after as bigint), 0)
+    order by id
+    limit cast(:limit as bigint)
+) as found on true
 where jobs.id = cast(:job_id as uuid)
-order by job_logs.id
-limit cast(:limit as bigint);
+order by found.id;
 
 -- name: count_logs
 -- Count the lines that the attempts of a job have logged.

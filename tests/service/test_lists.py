@@ -197,6 +197,24 @@ def test_items_are_read_part_by_part(
     assert jobs.get_job_items(job.id, user_id, "failed", after=failed[0]) == failed[1:]
 
 
+@pytest.mark.parametrize("status", [None, "succeeded"])
+def test_no_item_is_skipped_where_a_part_ends_within_a_moment(
+    jobs: JobService, service: JobService, user_id: UUID, connect: Connect, status: str | None
+) -> None:
+    """Whatever order the database finds them in."""
+    hold = processing_job(service.store, user_id=user_id)
+    done = Outcome(ItemStatus.SUCCEEDED)
+    for key in ("e", "c", "a", "d", "b"):
+        service.store.run(reporting.record_items(hold, {key: done}))
+    connect().execute(
+        "update jobstate.job_items set at = '2026-05-17 12:00+00' where key <> 'e'",
+    )
+    read = [jobs.get_job_items(hold.job_id, user_id, status, limit=2)]
+    while read[-1]:
+        read.append(jobs.get_job_items(hold.job_id, user_id, status, limit=2, after=read[-1][-1]))
+    assert ["".join(item.key for item in part) for part in read] == ["ab", "cd", "e", ""]
+
+
 def test_an_item_that_is_recorded_again_comes_again_and_hides_no_other(
     jobs: JobService, service: JobService, user_id: UUID
 ) -> None:

@@ -60,6 +60,23 @@ analyze jobstate.jobs, jobstate.job_events, jobstate.job_items, jobstate.job_log
 """
 
 
+LEDGER = """
+insert into jobstate.jobs (id, user_id, job_type)
+select gen_random_uuid(), gen_random_uuid(), 'report' from generate_series(1, 2000);
+set session_replication_role = replica;
+insert into jobstate.job_items (job_id, key, attempt, status)
+select id, 'key', 0, 'succeeded' from jobstate.jobs
+union all
+select one.id, 'key ' || n, 0, 'succeeded'
+from (select id from jobstate.jobs limit 1) as one, generate_series(1, 20000) as n;
+insert into jobstate.job_logs (job_id, attempt, at, level, logger, message)
+select job_id, attempt, at, 'INFO', 'report', key from jobstate.job_items;
+set session_replication_role = origin;
+analyze jobstate.jobs, jobstate.job_items, jobstate.job_logs;
+"""
+"""A ledger and a log that are long, among others that are short."""
+
+
 def numbered(statement: str) -> bytes:
     """Write the parameters as the server knows them, but for the length of a page."""
     paged = re.sub(r"cast\(%\(limit\)s as \w+\)", "100", statement)
@@ -110,6 +127,33 @@ def test_no_statement_reads_a_large_table_whole(connect: Connect) -> None:
         if (told := sorted(set(faults(plan_of(connection, numbered(statements[name]))))))
     }
     assert found.keys() == WHOLE, found
+
+
+def steps(node: Plan, above: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yield each index that is searched: what is above, the step, the index, the condition."""
+    if "Index Name" in node:
+        yield above, node["Node Type"], node["Index Name"], node.get("Index Cond", "")
+    for part in node.get("Plans", ()):
+        yield from steps(part, node["Node Type"])
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "condition"),
+    [
+        ("get_items", "job_items_recorded", "(at >= "),
+        ("get_logs", "job_logs_job", "(id > "),
+    ],
+)
+def test_a_page_is_read_from_where_it_begins_however_long_the_ledger(
+    connect: Connect, name: str, index: str, condition: str
+) -> None:
+    """Nothing before it is read, and nothing after it is sorted."""
+    connection = connect()
+    connection.execute(LEDGER)
+    plan = plan_of(connection, numbered(load_queries("jobstate")[name]))
+    (step,) = (step for step in steps(plan) if step[2] == index)
+    assert step[:2] == ("Limit", "Index Scan")
+    assert condition in step[3]
 
 
 def test_a_plan_that_reads_all_would_be_found(connect: Connect) -> None:

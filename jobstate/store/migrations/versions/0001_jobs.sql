@@ -135,6 +135,10 @@ create table {schema}.job_items (
     constraint job_items_status_known check (status in ('succeeded', 'failed', 'skipped'))
 );
 
+-- name: job_items_recorded
+-- A page of a long ledger, of all items or of those that failed, is read from where it begins.
+create index job_items_recorded on {schema}.job_items (job_id, status, at);
+
 -- name: job_events
 -- No foreign key: it would lock the job's row anew for each event. Events come from the triggers, or
 -- from statements that hold that lock; a trigger deletes them with their job.

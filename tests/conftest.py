@@ -26,6 +26,7 @@ from tests.worker.nursery import end_nursery
 
 PROGRAMS = {
     "docs/test_browser.py": browser.PROGRAM,
+    "example/test_accessibility.py": browser.PROGRAM,
     "example/test_browser.py": browser.PROGRAM,
     "faults/test_pgbouncer.py": pgbouncer.PROGRAM,
     "flower/test_page.py": browser.PROGRAM,

@@ -11,6 +11,9 @@ FIRST = ("promise", "fates", "faults", "edges", "worker", "nodes", "web", "flowe
 ONE_NODE = "RabbitMQ"
 """What is named so in a test's parameters shares one broker that is slow to start."""
 
+ONE_SITE = "tests/example/"
+"""The tests in this folder share servers that are slow to start."""
+
 
 class Distribution(LoadFileScheduling):  # type: ignore[misc]  # xdist's scheduler is untyped here
     """Keeps together what shares workers: a file; in the fates, a file and a pool.
@@ -23,6 +26,8 @@ class Distribution(LoadFileScheduling):  # type: ignore[misc]  # xdist's schedul
         _, _, parameters = test.partition("[")
         if ONE_NODE in parameters:
             return ONE_NODE
+        if file.startswith(ONE_SITE):
+            return ONE_SITE
         if file.startswith("tests/promise/"):
             return nodeid
         return f"{file}[{parameters}" if file.startswith("tests/fates/") else file

@@ -511,14 +511,15 @@ select {asset_columns}
 from (select 1 from job) as known left join added on true;
 
 -- name: get_assets
--- Read the stored files of a job's valid attempt, and whether this user owns the job.
+-- Read the stored files of a job's valid attempt, and those that were linked before the first one;
+-- and whether this user owns the job.
 select owned, {asset_columns}
 from (
     select jobs.user_id = :user_id as owned, assets.*
     from {schema}.jobs
     left join {schema}.assets
         on assets.job_id = jobs.id
-        and assets.attempt = jobs.attempt
+        and assets.attempt in (0, jobs.attempt)
         and assets.stored_at is not null
     where jobs.id = cast(:job_id as uuid)
 ) as found
@@ -1103,13 +1104,13 @@ update {schema}.assets set
 where id = cast(:asset_id as uuid) and managed and stored_at is null;
 
 -- name: get_asset
--- Read a stored file of a job's valid attempt, whether this user owns the job, and whether
+-- Read a stored file of a job that get_assets shows, whether this user owns the job, and whether
 -- jobstate has stored it.
 select owned, managed, {asset_columns}
 from (
     select jobs.user_id = :user_id as owned, assets.*
     from {schema}.assets
-    join {schema}.jobs on jobs.id = assets.job_id and jobs.attempt = assets.attempt
+    join {schema}.jobs on jobs.id = assets.job_id and assets.attempt in (0, jobs.attempt)
     where assets.id = cast(:asset_id as uuid) and assets.stored_at is not null
 ) as found;
 

@@ -134,3 +134,16 @@ def test_an_asset_can_be_linked_in_every_status_and_moves_nothing(
     assert (after["jobs"], after["job_events"]) == (before["jobs"], before["job_events"])
     assert [row["id"] for row in after["assets"]] == [asset.id]
     assert jobs.get_job_assets(job.id, job.user_id) == [asset]
+
+
+def test_an_asset_that_was_linked_before_the_start_stays_with_its_job(
+    jobs: JobService, job_in: Callable[[str], Job]
+) -> None:
+    """No attempt made it, so none can take its place."""
+    job = job_in("queued")
+    early = jobs.create_asset(job.id, job.user_id, "csv", "https://example.org/in", "in", 9)
+    jobs.transition_status(job.id, "processing")
+    late = jobs.create_asset(job.id, job.user_id, "csv", "https://example.org/out", "out", 9)
+    jobs.mark_completed(job.id)
+    assert jobs.get_job_assets(job.id, job.user_id) == [early, late]
+    assert jobs.asset_url(early, job.user_id) == early.url

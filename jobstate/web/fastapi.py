@@ -131,7 +131,7 @@ def _endpoint(
         admin: Annotated[Any, Depends(is_admin)],
     ) -> Response:
         caller = Caller(user_id, is_admin=admin)
-        base = route.base_of(http.url.path, http.path_params)
+        base = route.base_of(_path_of(http), http.path_params)
         request = Request(
             caller,
             http.path_params,
@@ -143,6 +143,13 @@ def _endpoint(
         return _response(await desk.answer(route, request))
 
     return endpoint
+
+
+def _path_of(http: HttpRequest) -> str:
+    """Return the path that the client has asked for, with what a proxy has stripped of it."""
+    root = http.scope.get("app_root_path", http.scope.get("root_path", "")).rstrip("/")
+    path: str = http.scope["path"]
+    return path if f"{path}/".startswith(f"{root}/") else root + path
 
 
 def _response(answer: Answer | Flow) -> Response:

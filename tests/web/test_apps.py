@@ -191,6 +191,31 @@ def test_a_server_notes_its_end_where_it_handles_the_signal(
     assert not live.is_ending()
 
 
+@pytest.mark.parametrize(
+    ("root_path", "asked", "base"),
+    [
+        ("/proxy", "/api", "/proxy/api"),  # a proxy strips it
+        ("/proxy", "/proxy/api", "/proxy/api"),  # uvicorn --root-path
+        ("", "/api", "/api"),
+        ("/a", "/api", "/a/api"),
+    ],
+)
+async def test_links_lead_back_through_a_proxy(
+    service: JobService, job_in: JobIn, user_id: UUID, root_path: str, asked: str, base: str
+) -> None:
+    job = job_in("processing")
+    transport = httpx.ASGITransport(app=fastapi_app(service), root_path=root_path)
+    headers = {USER: str(user_id)}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://shop", headers=headers
+    ) as client:
+        shown = (await client.get(f"{asked}/jobs/{job.id}")).json()
+        assert shown["links"]["self"] == f"{base}/jobs/{job.id}"
+        page = await client.get(f"{asked.removesuffix('/api')}/my/jobs/%3Fx")
+    assert page.status_code == 404
+    assert f'src="{base.removesuffix("/api")}/my/jobs/static/page.js' in page.text
+
+
 def test_each_event_loop_has_viewers_of_its_own(
     service: JobService, job_in: JobIn, user_id: UUID
 ) -> None:

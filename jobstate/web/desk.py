@@ -6,7 +6,7 @@ from inspect import isawaitable
 from itertools import chain
 from typing import Any, Protocol
 from uuid import UUID
-from weakref import finalize
+from weakref import WeakKeyDictionary, finalize
 
 from jobstate.aio import AsyncJobService
 from jobstate.errors import ConfigurationError, JobStateError, OwnerRequired
@@ -34,18 +34,26 @@ Jobs = Services | JobService | AsyncJobService
 """Where the jobs are: what `jobstate.install` returned, or a service for the same database."""
 
 
+_blocking: WeakKeyDictionary[AsyncJobService, JobService] = WeakKeyDictionary()
+_asyncio: WeakKeyDictionary[JobService, AsyncJobService] = WeakKeyDictionary()
+
+
 def blocking_service(jobs: Jobs) -> JobService:
-    """Return the blocking service of these jobs."""
-    if isinstance(jobs, AsyncJobService):
-        return JobService.from_settings(jobs.settings)
-    return jobs if isinstance(jobs, JobService) else jobs.service
+    """Return the one blocking service of these jobs: what is asked of it is shared."""
+    if not isinstance(jobs, AsyncJobService):
+        return jobs if isinstance(jobs, JobService) else jobs.service
+    if jobs not in _blocking:
+        _blocking[jobs] = JobService.from_settings(jobs.settings)
+    return _blocking[jobs]
 
 
 def asyncio_service(jobs: Jobs) -> AsyncJobService:
-    """Return the asyncio service of these jobs."""
-    if isinstance(jobs, JobService):
-        return AsyncJobService.from_settings(jobs.settings)
-    return jobs if isinstance(jobs, AsyncJobService) else jobs.aio
+    """Return the one asyncio service of these jobs; see `blocking_service`."""
+    if not isinstance(jobs, JobService):
+        return jobs if isinstance(jobs, AsyncJobService) else jobs.aio
+    if jobs not in _asyncio:
+        _asyncio[jobs] = AsyncJobService.from_settings(jobs.settings)
+    return _asyncio[jobs]
 
 
 class Desk:

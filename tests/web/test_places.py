@@ -8,7 +8,7 @@ import pytest
 
 from jobstate import AsyncJobService, Job, JobService, JobStatus
 from jobstate.web import live
-from jobstate.web.desk import AsyncDesk, Desk
+from jobstate.web.desk import AsyncDesk, Desk, asyncio_service, blocking_service
 from jobstate.web.exchange import Answer, Caller, Flow, Request
 from jobstate.web.live import loop_watchers, thread_watcher
 from jobstate.web.places import MAX_STREAMS, Places, TooManyStreams
@@ -78,18 +78,19 @@ def test_one_stream_too_many_is_refused_with_what_helps(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("path", ["/api/jobs/{job_id}/events", "/api/jobs/events"])
 def test_the_place_of_a_client_that_is_gone_is_free_again(
-    open_client: OpenClient, job_in: JobIn, user_id: UUID
+    open_client: OpenClient, job_in: JobIn, user_id: UUID, path: str
 ) -> None:
     client = open_client(max_streams=1)
     client.headers[USER] = str(user_id)
-    for path in (f"/api/jobs/{job_in('processing').id}/events", "/api/jobs/events"):
-        with opened(client, path) as events:
-            next(iter(events))
-            assert status_of(client, path) == 429
-        # That it is asked so often takes a place each time, and gives it back.
-        eventually(lambda path=path: status_of(client, path) == 200)
-        eventually(lambda path=path: status_of(client, path) == 200)
+    path = path.format(job_id=job_in("processing").id)
+    with opened(client, path) as events:
+        next(iter(events))
+        assert status_of(client, path) == 429
+    # Each time it is asked takes a place, which is given back when that is noticed.
+    eventually(lambda: status_of(client, path) == 200)
+    eventually(lambda: status_of(client, path) == 200)
 
 
 def test_the_place_of_a_stream_that_has_ended_is_free_again(
@@ -155,6 +156,25 @@ async def test_under_asyncio_it_is_the_same(
     assert status(await desk.answer(MINE, asked)) == 429
     await left.pieces.aclose()
     assert status(await desk.answer(MINE, asked)) == 200
+
+
+def test_all_routes_of_one_service_share_what_they_ask_by(
+    service: JobService, user_id: UUID
+) -> None:
+    """Also where the framework needs a service of the other kind, which is made of it."""
+    asyncio = AsyncJobService(service.settings.database_url)
+    for jobs in (service, asyncio):
+        assert blocking_service(jobs) is blocking_service(jobs)
+        assert asyncio_service(jobs) is asyncio_service(jobs)
+    asked = asked_by(user_id)
+    first, second = (
+        Desk(blocking, thread_watcher(blocking).events, max_streams=1)
+        for blocking in (blocking_service(asyncio), blocking_service(asyncio))
+    )
+    flow = flow_of(first.answer(MINE, asked))
+    assert status(second.answer(MINE, asked)) == 429
+    flow.pieces.close()
+    blocking_service(asyncio).close()
 
 
 def test_all_desks_of_a_service_count_together(

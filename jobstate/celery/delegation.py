@@ -1,10 +1,10 @@
 """A job whose task is replaced by several: they take it over, and the one with its id lands it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 from uuid import UUID
 
 from celery import Celery
-from celery.app.task import Context
 from celery.canvas import Signature, _chain, _chord, group, maybe_signature
 from kombu.exceptions import EncodeError
 from kombu.utils import json
@@ -58,10 +58,11 @@ def restored(app: Celery, stored: str) -> Signature:
     return maybe_signature(json.loads(stored), app=app)
 
 
-def delegated_by(request: Context) -> tuple[UUID, int] | None:
-    """Return the job, and the attempt, that delegated to the plain task of a request."""
-    headers = getattr(request, "headers", None) or {}
-    return (job_id_of(headers[LANDS]), headers[TICKET]) if LANDS in headers else None
+def delegated_by(headers: Mapping[str, Any] | None) -> tuple[UUID, int] | None:
+    """Return the job, and the attempt, that delegated to the plain task of a message."""
+    if headers is None or LANDS not in headers:
+        return None
+    return job_id_of(headers[LANDS]), headers[TICKET]
 
 
 def _first_of(canvas: Signature) -> Signature:

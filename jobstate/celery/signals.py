@@ -62,7 +62,7 @@ def _never_raising(handler: Handler) -> Handler:
 @_never_raising
 def _on_failure(sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
     """Note that errbacks were dispatched; land what failed before its body, or was delegated."""
-    if (delegated := _delegated_to(sender)) is not None:
+    if (delegated := _delegated_to(sender, sender.request)) is not None:
         _fail_delegated(*delegated, sender.request, exception)
         return
     runtime, job_id = _job_of(sender, task_id)
@@ -109,7 +109,7 @@ def _on_retry(sender: Any, request: Any, **_: Any) -> None:
 @_never_raising
 def _on_success(sender: Any, result: Any, **_: Any) -> None:
     """Note that Celery has dispatched the callbacks; land a job that was delegated."""
-    if (delegated := _delegated_to(sender)) is not None:
+    if (delegated := _delegated_to(sender, sender.request)) is not None:
         if sender.request.id == str(delegated[1]):
             _land_delegated(*delegated, sender.request, result)
         return
@@ -145,7 +145,11 @@ def _on_postrun(sender: Any, task_id: str, retval: Any, state: str | None, **_: 
 
 @_never_raising
 def _on_revoked(sender: Any, request: Any, **how: Any) -> None:
-    """Hand over a job that was revoked before its start, or expired."""
+    """Hand over a job that was revoked before its start, or expired; or was delegated."""
+    if (delegated := _delegated_to(sender, request)) is not None:
+        code = ErrorCode.EXPIRED if how["expired"] else ErrorCode.CANCELLED
+        _end_delegated(*delegated, request, ending(code))
+        return
     runtime, job_id = _job_of(sender, request.id)
     if runtime is None or job_id is None or runtime.keeper is None:
         return
@@ -168,6 +172,11 @@ def _on_unknown(sender: Any, message: Any, name: str, id: str, **_: Any) -> None
     runtime = installed(sender.app)
     ticket = message.headers.get(TICKET)
     if runtime is None or runtime.keeper is None or ticket is None:
+        return
+    if (delegated := delegated_by(message.headers)) is not None:
+        # The job's row does not bring this message again, but all that it was delegated to.
+        landing = ending(ErrorCode.UNKNOWN_TASK)
+        runtime.keeper.hand_over(DelegateFailed(*delegated, landing))
         return
     logger.error(
         "Job %s asks for task %s, which this worker does not have: it stays queued. Start a "
@@ -199,9 +208,9 @@ _HANDLERS: dict[str, Handler] = {
 }
 
 
-def _delegated_to(sender: Any) -> tuple[Runtime, UUID, int] | None:
+def _delegated_to(sender: Any, request: Context) -> tuple[Runtime, UUID, int] | None:
     """Find the job that was delegated to a plain task."""
-    delegated = None if isinstance(sender, JobTask) else delegated_by(sender.request)
+    delegated = None if isinstance(sender, JobTask) else delegated_by(request.headers)
     runtime = None if delegated is None else installed(sender.app)
     return None if delegated is None or runtime is None else (runtime, *delegated)
 
@@ -221,7 +230,12 @@ def _land_delegated(
 def _fail_delegated(
     runtime: Runtime, job_id: UUID, ticket: int, request: Context, error: BaseException
 ) -> None:
-    landing = _landing_of(runtime, error)
+    _end_delegated(runtime, job_id, ticket, request, _landing_of(runtime, error))
+
+
+def _end_delegated(
+    runtime: Runtime, job_id: UUID, ticket: int, request: Context, landing: Landing
+) -> None:
     _settle(runtime, request, DelegateFailed(job_id, ticket, landing))
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from celery import shared_task
+from celery import Signature, shared_task
 from celery.exceptions import Ignore, Retry
 
 from jobstate import JobTask
@@ -171,3 +171,25 @@ class CallsRun(JobTask):
 def is_called_by_its_base(self: JobTask) -> int:
     Gates.of(self.app).note(f"ran:{self.request.id}", 1)
     return 1
+
+
+@shared_task(bind=True)
+def notes_a_call(self: Any, name: str) -> None:
+    """Run as a plain task of Celery."""
+    Gates.of(self.app).note(f"called:{name}", 1)
+
+
+@shared_task(base=JobTask, bind=True)
+def leaves_it_to_one_that_expires(self: JobTask) -> None:
+    leave_it_to(self, notes_a_call.si(str(self.job.id)).set(expires=-1))
+
+
+@shared_task(base=JobTask, bind=True)
+def leaves_it_to_one_that_nobody_knows(self: JobTask) -> None:
+    leave_it_to(self, self.app.signature("nobody.knows.it", immutable=True))
+
+
+def leave_it_to(task: JobTask, last: Signature) -> None:
+    """Have a plain task that notes its call go on with the job, and then the last one."""
+    count(task)
+    raise task.replace(notes_a_call.si(str(task.job.id)) | last)

@@ -6,6 +6,7 @@ process does that Prometheus scrapes. Run one for a database.
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -82,6 +83,7 @@ class JobMetrics(Collector):
         self._read_at: float | None = None
         self._cursor: Cursor | None = None
         self._types, self._codes = Labels(), Labels()
+        self._begun: set[str] = set()
         self._make_metrics()
 
     def collect(self) -> Iterable[Metric]:
@@ -100,8 +102,7 @@ class JobMetrics(Collector):
             except JobStateError as error:
                 logger.warning("The metrics could not be read: %s", error)
                 self._up.set(0)
-                for gauge in (self._live, self._oldest):
-                    gauge.clear()
+                self._forget_live()
             else:
                 self._up.set(1)
             self._read_at = time.monotonic()
@@ -152,6 +153,7 @@ class JobMetrics(Collector):
         self._events = {
             event: Counter(name, text, **by_type) for event, (name, text) in _EVENTS.items()
         }
+        self._forget_live()
 
     def _read_events(self) -> None:
         if self._cursor is None:
@@ -166,7 +168,7 @@ class JobMetrics(Collector):
                 return
 
     def _count(self, happened: Happened) -> None:
-        job_type, status = self._types.of(happened.job_type), happened.to_status
+        job_type, status = self._known(happened.job_type), happened.to_status
         if (counter := self._events.get(happened.event)) is not None:
             counter.labels(job_type).inc()
         if status is None:
@@ -184,18 +186,33 @@ class JobMetrics(Collector):
     def _read_live(self) -> None:
         found = self._store.run(figures.live_jobs())
         keepers = self._store.run(figures.keepers())
-        self._live.clear()
-        self._oldest.clear()
+        self._forget_live()
         oldest: dict[str, float] = {}
         for live in found:
-            job_type = self._types.of(live.job_type)
+            job_type = self._known(live.job_type)
             self._live.labels(job_type, live.status.value).inc(live.count)
             if live.oldest is not None:
                 oldest[job_type] = max(live.oldest, oldest.get(job_type, 0.0))
         for job_type, seconds in oldest.items():
             self._oldest.labels(job_type).set(seconds)
         self._workers.set(keepers.workers)
-        self._swept.set(float("nan") if keepers.swept is None else keepers.swept)
+        self._swept.set(math.nan if keepers.swept is None else keepers.swept)
+
+    def _forget_live(self) -> None:
+        """Show nothing of what is there now, rather than what was there at an earlier look."""
+        for by_type in (self._live, self._oldest):
+            by_type.clear()
+        for gauge in (self._workers, self._swept):
+            gauge.set(math.nan)
+
+    def _known(self, job_type: str) -> str:
+        """Return the type's label, and have what is rare at 0 for it: an increase needs a start."""
+        label = self._types.of(job_type)
+        if label not in self._begun:
+            self._begun.add(label)
+            for counter in self._events.values():
+                counter.labels(label)
+        return label
 
 
 class ProcessMetrics(Collector):

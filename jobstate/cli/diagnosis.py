@@ -5,6 +5,8 @@ from typing import Any
 import click
 
 from jobstate.celery.find import find_app
+from jobstate.cli.durations import Duration
+from jobstate.cli.group import one_line
 from jobstate.cli.output import print_json, printable
 from jobstate.cli.target import Target
 from jobstate.doctor import Check, Finding, examine
@@ -14,7 +16,7 @@ from jobstate.errors import ConfigurationError
 @click.command()
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Duration(0),
     metavar="SECONDS",
     help="How long your platform waits between SIGTERM and SIGKILL: tasks are judged by it.",
 )
@@ -45,7 +47,7 @@ def _findings(target: Target, grace: float | None) -> list[Finding]:
         app: Any = find_app(target.app) if isinstance(target.app, str) else target.app
         settings = target.settings()
     except ConfigurationError as error:
-        return [Finding(Check.CONFIGURATION, str(error))]
+        return [Finding(Check.CONFIGURATION, one_line(error))]
     return examine(settings, app, grace)
 
 

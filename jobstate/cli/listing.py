@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from jobstate import paging, reading
+from jobstate.cli.durations import Duration
 from jobstate.cli.output import (
     compact,
     moment,
@@ -82,7 +83,7 @@ def list_jobs(
 @click.command()
 @click.option(
     "--landed-within",
-    type=click.FloatRange(min=0),
+    type=Duration(0),
     metavar="SECONDS",
     help="Only live jobs, and those that have landed within so many seconds. Default: all.",
 )

@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import click
 
+from jobstate.cli.durations import MOST_DAYS, Duration
 from jobstate.cli.output import print_json
 from jobstate.cli.target import Target
 from jobstate.states import TERMINAL_STATUSES, JobStatus
 
 
 @click.command()
-@click.argument("days", type=click.FloatRange(min=0))
+@click.argument("days", type=Duration(0, MOST_DAYS))
 @click.option(
     "--status",
     "statuses",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
+from jobstate.cli.durations import Duration
 from jobstate.cli.output import print_json, print_table, printable, span
 from jobstate.cli.target import Target
 from jobstate.states import ErrorCode
@@ -56,7 +57,7 @@ def retry(target: Target, *, job_id: str, failed: bool, as_json: bool) -> None:
 @click.command()
 @click.option(
     "--every",
-    type=click.FloatRange(min=0.1),
+    type=Duration(0.1),
     metavar="SECONDS",
     help="Go on until Ctrl-C, with a pause between rounds.",
 )

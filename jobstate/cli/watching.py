@@ -11,6 +11,7 @@ from uuid import UUID
 import click
 
 from jobstate import reading
+from jobstate.cli.durations import Duration
 from jobstate.cli.output import COLOURS, compact, moment, on_terminal, printable, span, status
 from jobstate.cli.target import Target
 from jobstate.errors import StoreUnavailable
@@ -35,7 +36,7 @@ _FRAME = 6
 @click.argument("job_id", metavar="[ID]", required=False)
 @click.option(
     "--every",
-    type=click.FloatRange(min=0.1),
+    type=Duration(0.1),
     default=1.0,
     show_default=True,
     metavar="SECONDS",

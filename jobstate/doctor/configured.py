@@ -74,7 +74,7 @@ def connections(named: Named) -> Iterator[Finding]:
         missing = [
             name
             for name in ("socket_timeout", "socket_connect_timeout")
-            if setup.transport in ("redis", "sentinel") and not getattr(setup, name)
+            if setup.transport in ("redis", "rediss", "sentinel") and not getattr(setup, name)
         ]
         if missing:
             yield Finding(

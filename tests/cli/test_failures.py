@@ -30,6 +30,17 @@ UNUSABLE = [
 ]
 
 
+UNCOUNTABLE = [
+    ("watch", "--every", "nan"),
+    ("watch", "--every", "inf"),
+    ("sweep", "--every", "nan"),
+    ("stats", "--landed-within", "1e300"),
+    ("doctor", "--grace", "nan"),
+    ("purge", "nan"),
+    ("purge", "1e9"),
+]
+
+
 def assert_one_line(result: Result, told: str) -> None:
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -50,6 +61,13 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(
 def test_a_message_about_a_url_does_not_repeat_its_password(url: str, told: str, run: Run) -> None:
     message = run("--database-url", url, "stats").stderr
     assert "secret" not in message.replace(told, "")
+
+
+@pytest.mark.parametrize("command", UNCOUNTABLE, ids=" ".join)
+def test_a_time_that_no_clock_can_count_is_wrong_usage(command: tuple[str, ...], run: Run) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    assert f"{command[-1]} is not a number up to" in result.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

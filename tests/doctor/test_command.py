@@ -83,7 +83,7 @@ def test_a_finding_says_why_and_what_helps_and_is_exit_status_1(
     ("conf", "said"),
     [
         ({"task_retry_on_worker_lost": True}, "task_retry_on_worker_lost is on"),
-        ({"jobstate_lease": 0}, "jobstate_lease is 0"),
+        ({"jobstate_lease": 0}, "jobstate is not configured: jobstate_lease is 0"),
     ],
     ids=["refused", "wrong"],
 )

@@ -161,6 +161,12 @@ def test_rabbitmq_without_heartbeats_is_found(installation: Installation) -> Non
     assert Check.BROKER_HEARTBEAT in {found.check for found in installation.examine(app)}
 
 
+def test_redis_with_tls_and_without_timeouts_is_found(installation: Installation) -> None:
+    installation.broker_url = "rediss://127.0.0.1:1/0"
+    app = installation.app(broker_transport_options={})
+    assert Check.SOCKET_TIMEOUTS in {found.check for found in installation.examine(app)}
+
+
 def test_an_app_without_jobstate_is_found(installation: Installation) -> None:
     installation.start(installation.app())
     app = installation.app(install=False, task_retry_on_worker_lost=True)

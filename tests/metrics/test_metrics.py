@@ -88,6 +88,15 @@ def test_rescues_retries_and_what_was_refused_are_counted(
         assert value(f"jobstate_{name}_total", type="report") == 1, name
 
 
+def test_what_is_rare_begins_at_0_with_the_first_job_of_a_type(
+    service: JobService, value: Value
+) -> None:
+    """Prometheus sees no increase in a series that begins at 1."""
+    queued_job(service.store)
+    for name in ("rescues", "retries", "republishes", "stale_writes", "duplicate_deliveries"):
+        assert value(f"jobstate_{name}_total", type="report") == 0, name
+
+
 def test_live_jobs_are_counted_by_status(service: JobService, value: Value) -> None:
     queued_job(service.store, job_type="export")
     queued_job(service.store, job_type="export", eta=3600)
@@ -150,6 +159,8 @@ def test_a_database_that_is_away_is_told_and_counters_stay(
     assert value("jobstate_up") == 0
     assert value("jobstate_jobs_enqueued_total", type="report") == 1
     assert value("jobstate_jobs_live", type="report", status="queued") is None
+    for name in ("workers", "sweeper_lag_seconds"):
+        assert str(value(f"jobstate_{name}")) == "nan", name
 
 
 def test_two_scrapes_at_a_time_cost_as_much_as_one(

@@ -147,3 +147,8 @@ class Site:
         """Wait for a line of the worker's log with all these words, and return it."""
         assert self.worker is not None, "this site has no worker"
         return self.worker.says(*words)
+
+
+def published(site: Site) -> list[str]:
+    """Return the ids of the jobs whose messages wait in the broker."""
+    return [message["id"] for message in site.waiting()]

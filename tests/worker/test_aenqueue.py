@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from jobstate import ConfigurationError, Job, JobNotFound, OwnerRequired
 from tests.proxy import Link, Proxy
 from tests.worker.process import PATIENCE, eventually
-from tests.worker.site import OpenSite, Site
+from tests.worker.site import OpenSite, Site, published
 
 NAME = "shop.tasks.export"
 """A task whose code is not here."""
@@ -41,11 +41,6 @@ async def aenqueue(site: Site, connection: object = None, **options: Any) -> Job
     return await site.jobs.aenqueue(
         NAME, (7,), user_id=site.user_id, connection=connection, **options
     )
-
-
-def published(site: Site) -> list[str]:
-    """Return the ids of the jobs whose messages wait in the broker."""
-    return [message["id"] for message in site.waiting()]
 
 
 async def soon(condition: Callable[[], object]) -> None:

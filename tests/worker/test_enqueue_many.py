@@ -9,17 +9,14 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from django.db import transaction
-from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
 
-from jobstate import InvalidValueError, Job, OwnerRequired
+from jobstate import InvalidValueError, OwnerRequired
 from jobstate.celery import bulk
-from tests.djangos import django_connection
 from tests.proxy import Link, Proxy
+from tests.worker.batches import count, ids, many
 from tests.worker.process import eventually
-from tests.worker.site import OpenSite, Site
+from tests.worker.site import OpenSite, Site, published
 
 CRASH = """
 import os, sys
@@ -49,27 +46,6 @@ match moment:
 calls = [{"args": (n,)} for n in range(20)]
 site.jobs.enqueue_many(site.task("returns"), calls, user_id=user_id)
 """
-
-
-def many(site: Site, count: int, **common: Any) -> list[Job]:
-    """Enqueue some calls of a task."""
-    calls = [{"args": (number,)} for number in range(count)]
-    return site.jobs.enqueue_many(site.task("returns"), calls, user_id=site.user_id, **common)
-
-
-def published(site: Site) -> list[str]:
-    """Return the ids of the jobs whose messages wait in the broker."""
-    return [message["id"] for message in site.waiting()]
-
-
-def ids(jobs: list[Job]) -> list[str]:
-    """Return ids as text."""
-    return [str(job.id) for job in jobs]
-
-
-def count(site: Site) -> int:
-    """Count the jobs that are committed."""
-    return sum(site.service.stats().by_status.values())
 
 
 def test_a_batch_is_what_its_calls_would_be_one_by_one(quiet_site: Site) -> None:
@@ -192,54 +168,6 @@ def test_one_that_nobody_can_publish_fails_and_the_others_are_out(
     codes[place] = "never_delivered"  # type: ignore[call-overload]
     assert [job.error_code for job in listed] == codes
     assert published(quiet_site) == [str(job.id) for job in listed if not job.is_terminal]
-
-
-def test_one_that_nobody_can_publish_after_a_commit_keeps_back_no_other(quiet_site: Site) -> None:
-    calls: list[dict[str, Any]] = [{"args": (n,)} for n in range(4)]
-    calls[0] = {"args": (0,), "serializer": "none such"}
-    engine = create_engine(quiet_site.conf["database_url"])
-    with Session(engine) as session:
-        jobs = quiet_site.jobs.enqueue_many(
-            quiet_site.task("returns"), calls, user_id=quiet_site.user_id, connection=session
-        )
-        session.commit()
-    engine.dispose()
-    assert quiet_site.read(jobs[0]).error_code == "never_delivered"
-    assert published(quiet_site) == ids(jobs[1:])
-
-
-def test_a_batch_belongs_to_the_callers_transaction(quiet_site: Site) -> None:
-    engine = create_engine(quiet_site.conf["database_url"])
-    with Session(engine) as session:
-        many(quiet_site, 3, connection=session)
-        session.rollback()
-        kept = many(quiet_site, 2, connection=session)
-        with session.begin_nested() as savepoint:
-            many(quiet_site, 2, connection=session)
-            savepoint.rollback()
-        assert published(quiet_site) == []
-        session.commit()
-    engine.dispose()
-    assert published(quiet_site) == ids(kept)
-    with django_connection(quiet_site.conf["database_url"]) as connection:
-        with transaction.atomic(using=connection.alias):
-            kept += many(quiet_site, 2, connection=connection)
-        kept += many(quiet_site, 2, connection=connection)
-    assert published(quiet_site) == ids(kept)
-
-
-def test_a_batch_on_a_connection_without_a_transaction_has_one_of_its_own(
-    quiet_site: Site,
-) -> None:
-    url = quiet_site.conf["database_url"].replace("+psycopg", "")
-    calls = [{"args": (n,), "user_id": uuid4()} for n in range(1200)]
-    calls[1100]["user_id"] = "nobody"
-    with psycopg.connect(url, autocommit=True) as connection:
-        with pytest.raises(InvalidValueError, match="nobody"):
-            quiet_site.jobs.enqueue_many(quiet_site.task("returns"), calls, connection=connection)
-        assert count(quiet_site) == 0
-        created = many(quiet_site, 2, connection=connection)
-        assert published(quiet_site) == ids(created)
 
 
 async def test_a_batch_from_an_event_loop(quiet_site: Site) -> None:

@@ -1570,19 +1570,22 @@ where id in (
 
 -- name: due
 -- List what the sweeper must look at, oldest first, with what it finds; each is decided again
--- under its lock. Whatever is looked at moves to the back, so that nothing starves the rest.
-with looked_at as (
+-- under its lock. Whatever is looked at moves to the back, so that nothing starves the rest. The batch
+-- is chosen before: as a part of the update, a plan from when the table was empty chooses one for each
+-- row, each time others.
+with batch as materialized (
+    select id from {schema}.jobs
+    where next_check_at <= (select clock_timestamp())
+        and (completed_at is null or followups_pending)
+    order by next_check_at
+    limit cast(:limit as integer)
+    for no key update skip locked
+),
+looked_at as (
     update {schema}.jobs set
         next_check_at = clock_timestamp()
             + make_interval(secs => cast(:interval as double precision))
-    where id in (
-        select id from {schema}.jobs
-        where next_check_at <= (select clock_timestamp())
-            and (completed_at is null or followups_pending)
-        order by next_check_at
-        limit cast(:limit as integer)
-        for no key update skip locked
-    )
+    where id in (select id from batch)
     returning *
 )
 select
@@ -1654,18 +1657,20 @@ from looked_at;
 
 -- name: due_assets
 -- List files that no attempt will ever show, longest due first, and whether another asset names
--- the same path. Whatever is looked at moves to the back, so that nothing starves the rest.
-with looked_at as (
+-- the same path. Whatever is looked at moves to the back, so that nothing starves the rest. For the
+-- batch, see due.
+with batch as materialized (
+    select id from {schema}.assets
+    where next_check_at <= (select clock_timestamp())
+    order by next_check_at
+    limit cast(:limit as integer)
+    for no key update skip locked
+),
+looked_at as (
     update {schema}.assets set
         next_check_at = clock_timestamp()
             + make_interval(secs => cast(:interval as double precision))
-    where id in (
-        select id from {schema}.assets
-        where next_check_at <= (select clock_timestamp())
-        order by next_check_at
-        limit cast(:limit as integer)
-        for no key update skip locked
-    )
+    where id in (select id from batch)
     returning *
 )
 select

@@ -12,8 +12,10 @@ import psycopg
 import pytest
 
 from jobstate import Settings
+from jobstate.cleaning import due_assets
 from jobstate.store.migrations import apply
 from jobstate.store.queries import load_queries
+from jobstate.sweeping import due
 
 Connect = Callable[[], psycopg.Connection]
 Plan = dict[str, Any]
@@ -154,6 +156,49 @@ def test_a_page_is_read_from_where_it_begins_however_long_the_ledger(
     (step,) = (step for step in steps(plan) if step[2] == index)
     assert step[:2] == ("Limit", "Index Scan")
     assert condition in step[3]
+
+
+DUE = {
+    "due": """
+        insert into jobstate.jobs (id, user_id, job_type, next_check_at)
+        select gen_random_uuid(), gen_random_uuid(), 'report', now() from generate_series(1, 300)
+    """,
+    "due_assets": """
+        with job as (
+            insert into jobstate.jobs (id, user_id, job_type)
+            values (gen_random_uuid(), gen_random_uuid(), 'report') returning *
+        )
+        insert into jobstate.assets (
+            id, job_id, user_id, attempt, asset_type, url, storage_path, file_size, managed,
+            next_check_at
+        )
+        select gen_random_uuid(), id, user_id, 0, 'csv', 'a', 'a', 0, true, now()
+        from job, generate_series(1, 300)
+    """,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "looked_at"),
+    [
+        ("due", b"select count(*) from jobstate.jobs where next_check_at > now()"),
+        ("due_assets", b"select count(*) from jobstate.assets where next_check_at > now()"),
+    ],
+)
+def test_a_batch_is_no_larger_where_its_plan_is_from_when_there_was_nothing(
+    connect: Connect, name: str, looked_at: bytes
+) -> None:
+    """A limit within an update holds for each row of it: a nested loop chose a batch for each."""
+    connection = connect()
+    connection.execute("vacuum analyze jobstate.jobs, jobstate.assets")
+    connection.execute("set plan_cache_mode = force_generic_plan")
+    settings = Settings(database_url="unused")
+    asked = {"due": due(settings, 100), "due_assets": due_assets(60, 100)}[name]
+    statement = load_queries("jobstate")[name].encode()
+    connection.execute(statement, asked.params, prepare=True)
+    connection.execute(DUE[name])
+    connection.execute(statement, asked.params, prepare=True)
+    assert connection.execute(looked_at).fetchone() == (100,)
 
 
 def test_a_plan_that_reads_all_would_be_found(connect: Connect) -> None:

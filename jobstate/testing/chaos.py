@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from jobstate import reading, sweeping
+from jobstate.assets import folder_of
 from jobstate.celery import JobState, JobTask
 from jobstate.celery.trial import empty_broker, publish_again, taking_jobs, work
 from jobstate.records import Job
@@ -160,9 +161,10 @@ def _problems(jobs: JobState, job: Job) -> list[str]:
     if orphans := jobs.service.store.run(reading.orphans(job.id)):
         found.append(f"job {job.id} has {orphans} assets of attempts that are over")
     if (folder := _folder(jobs)) is not None:
-        home = folder / str(job.user_id) / str(job.id)
-        there = {str(path.relative_to(folder)) for path in home.rglob("*") if path.is_file()}
-        kept = {path for path in shown if path.startswith(f"{job.user_id}/{job.id}/")}
+        home = str(Path(folder_of(job.user_id, job.id, job.attempt)).parent)
+        files = (path for path in (folder / home).rglob("*") if path.is_file())
+        there = {str(path.relative_to(folder)) for path in files}
+        kept = {path for path in shown if path.startswith(f"{home}/")}
         found += [f"nobody shows {path}" for path in sorted(there - shown)]
         found += [f"the file {path} is missing" for path in sorted(kept - there)]
     return found

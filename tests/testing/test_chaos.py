@@ -1,14 +1,19 @@
 """The chaos kit kills a task everywhere, and finds what it leaves behind."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from celery import Celery
 
-from jobstate import JobState
+from jobstate import JobState, Settings
+from jobstate.celery.trial import on_trial, taking_jobs, work
 from jobstate.store import Store
+from jobstate.store.migrations import apply
 from jobstate.testing import chaos, kill_at_every_write
+from tests.worker.database import new_database
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +46,28 @@ def test_a_file_that_nobody_shows_is_told(tasks: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(chaos, "_CLEANED_WITHIN", 0.1)
     with pytest.raises(AssertionError, match=r"nobody shows \S+/1/one\.csv\.more"):
         kill_at_every_write(tasks.litters)
+
+
+def test_the_files_of_any_owner_are_looked_for(
+    tasks: Any, jobstate_celery_app: Celery, postgres_url: str, tmp_path: Path
+) -> None:
+    """As part of a path, not every sign of an owner's id is itself."""
+    with new_database(postgres_url, "template1") as url:
+        settings = Settings.load(
+            {
+                **jobstate_celery_app.conf,
+                "jobstate_database_url": url,
+                "jobstate_storage_url": tmp_path.as_uri(),
+            }
+        )
+        apply(settings, user_id_type="text")
+        with on_trial(jobstate_celery_app, settings) as jobs:
+            job = tasks.litters.enqueue(user_id="auth0|ann/../bob")
+            with taking_jobs(jobs.app):
+                work(jobs.app, [job.queue or "celery"])
+            landed = jobs.service.get_job_internal(job.id)
+            (problem,) = chaos._problems(jobs, landed)
+    assert problem.endswith("/1/one.csv.more")
 
 
 def test_a_process_that_ends_by_itself_is_told(tasks: Any) -> None:

@@ -202,4 +202,4 @@ def _code(error_code: str | None, target: JobStatus) -> str | None:
     if error_code is None:
         return ErrorCode.EXCEPTION if target is JobStatus.FAILED else None
     # A driver of its own jobs may give the library's reasons too: it is in the library's place.
-    return error_code if error_code in set(ErrorCode) else check_code(error_code)
+    return error_code if error_code in list(ErrorCode) else check_code(error_code)

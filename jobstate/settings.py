@@ -1,6 +1,5 @@
 """Every setting, its default and its check, in one place."""
 
-import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -12,6 +11,8 @@ from jobstate.errors import ConfigurationError
 from jobstate.states import TERMINAL_STATUSES, JobStatus
 
 _PREFIX = "jobstate_"
+# The sweeper doubles some of them ten times, and Postgres still has to add them to its clock.
+_LONGEST = timedelta(days=36_525).total_seconds()
 _IDENTIFIER = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 
 
@@ -19,8 +20,10 @@ def _seconds(value: object) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     number = _number(value)
-    if not 0 < number < math.inf:
-        raise ValueError("it must be a duration above 0: seconds or a timedelta")
+    if not 0 < number <= _LONGEST:
+        raise ValueError(
+            "it must be a duration above 0, and a hundred years at most: seconds or a timedelta"
+        )
     return number
 
 
@@ -29,7 +32,7 @@ def _number(value: object) -> float:
         raise ValueError("it must be a number")  # noqa: TRY004 - one kind of error, collected
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError("it must be a number") from None
 
 

@@ -63,6 +63,8 @@ def owner_text(user_id: object, subject: str) -> str:
             f"{subject}: user id {user_id!r} is a {type(user_id).__name__}, "
             "but an owner is a UUID, an integer or text. Pass the user's primary key."
         )
+    if isinstance(user_id, int):
+        _check_digits(user_id, "user id")
     return check_text(str(user_id), "user id")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from jobstate.errors import JobNotFound
+from jobstate.errors import InvalidValueError, JobNotFound
 from jobstate.reading import get_job
 from jobstate.records import Job
 from jobstate.store import Operation, Row, Script
@@ -73,6 +73,10 @@ def changes(
 
 def first_look(job_ids: Iterable[UUID | str], user_id: object) -> Script[list[Job]]:
     """Read the jobs that their owner is to watch, each once."""
+    if isinstance(job_ids, UUID | str):
+        raise InvalidValueError(
+            f"What is to be watched is {job_ids!r}: it must be a list of ids. Pass [job_id]."
+        )
     jobs: list[Job] = []
     for key in dict.fromkeys(map(job_id_of, job_ids)):
         jobs += [(yield get_job(key, user_id))]

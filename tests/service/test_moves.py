@@ -66,7 +66,7 @@ def test_a_failure_has_the_code_it_was_given(jobs: JobService, job: Job, code: s
     assert jobs.mark_failed(job.id, "No", error_code=code).error_code == code
 
 
-@pytest.mark.parametrize("code", ["", "Out of credit", "x" * 51, 5])
+@pytest.mark.parametrize("code", ["", "Out of credit", "x" * 51, 5, ["exception"]])
 def test_a_malformed_code_is_refused(jobs: JobService, job: Job, code: str) -> None:
     with pytest.raises(InvalidValueError, match="is malformed: a code has 1 to 50 lower-case"):
         jobs.mark_failed(job.id, "No", error_code=code)

@@ -8,7 +8,14 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from jobstate import AsyncJobService, Job, JobNotFound, JobService, NotOwner
+from jobstate import (
+    AsyncJobService,
+    InvalidValueError,
+    Job,
+    JobNotFound,
+    JobService,
+    NotOwner,
+)
 
 
 def test_jobs_that_have_landed_are_seen_once(
@@ -68,6 +75,15 @@ def test_somebody_elses_job_is_not_watched_nor_one_that_is_not_there(
     for unknown in (uuid4(), "7f3e"):
         with pytest.raises(JobNotFound):
             list(jobs.watch([job.id, unknown], user_id))
+
+
+def test_a_single_id_is_no_list_of_them(
+    jobs: JobService, job_in: Callable[[str], Job], user_id: UUID
+) -> None:
+    job = job_in("queued")
+    for single in (job.id, str(job.id)):
+        with pytest.raises(InvalidValueError, match=r"Pass \[job_id\]"):
+            list(jobs.watch(single, user_id))  # type: ignore[arg-type]
 
 
 def test_a_job_that_is_purged_meanwhile_is_not_found(

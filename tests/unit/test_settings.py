@@ -77,9 +77,13 @@ REFUSED = [
     *(
         (name, value, "it must be a duration above 0")
         for name in [*DURATIONS, "lease", "heartbeat"]
-        for value in (0, -1, float("inf"), float("nan"), timedelta(0))
+        for value in (0, -1, float("inf"), float("nan"), timedelta(0), timedelta.max)
     ),
-    *((name, value, "it must be a number") for name in DURATIONS for value in ("soon", True, [1])),
+    *(
+        (name, value, "it must be a number")
+        for name in DURATIONS
+        for value in ("soon", True, [1], 10**400)
+    ),
     ("lease", None, "it must be a number"),
     ("database_url", "mysql://localhost/shop", "it must look like postgresql+psycopg://"),
     ("database_url", 5, "it must be text"),
@@ -107,6 +111,7 @@ REFUSED = [
     ("retention", {"done": 60}, "'done' is no terminal status"),
     ("retention", {"queued": 60}, "'queued' is no terminal status"),
     ("retention", {"failed": 0}, "it must be a duration above 0"),
+    ("retention", {"failed": timedelta.max}, "a hundred years at most"),
     ("error_message", "full", 'it must be "exception" or "generic"'),
     ("prepare_threshold", -1, "it must be a whole number, 0 or more"),
     ("prepare_threshold", "many", "it must be a number"),

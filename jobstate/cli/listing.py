@@ -92,7 +92,8 @@ def list_jobs(
 def stats(target: Target, *, landed_within: float | None, as_json: bool) -> None:
     """Count the jobs by type and status.
 
-    To count all of them takes 0.13 s for each million; see --landed-within.
+    To count all of them takes 0.13 s for each million, and is given up after 15 s; see
+    --landed-within.
     """
     with target.service() as service:
         counts = service.stats(landed_within=landed_within)

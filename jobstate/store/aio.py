@@ -92,7 +92,7 @@ class AsyncStore:
             StoreUnavailable: The database cannot be reached, or did not answer in time.
             SchemaMismatch: Its tables are missing or too old.
         """
-        with translated():
+        with translated(operation.remedy):
             if connection is not None:
                 rows = await self._execute(connection, None, operation)
             else:

@@ -53,21 +53,24 @@ _KINDS: dict[str, type[Exception] | tuple[type[Exception], ...]] = {
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise the library's error for one of the driver's, with the driver's as its cause."""
+def translated(remedy: str | None = None) -> Iterator[None]:
+    """Raise the library's error for one of the driver's, with the driver's as its cause.
+
+    `remedy` is what helps where a statement that may take long was not answered in time.
+    """
     try:
         yield
     except sqlalchemy.exc.DBAPIError as error:
         cause = error.orig if isinstance(error.orig, Exception) else error
-        raise (_translation(cause) or error) from cause
+        raise (_translation(cause, remedy) or error) from cause
     except (psycopg.Error, sqlalchemy.exc.TimeoutError) as error:
-        if translation := _translation(error):
+        if translation := _translation(error, remedy):
             raise translation from error
         raise
 
 
-def _translation(error: Exception) -> JobStateError | None:
-    found = _meaning(error) or _refusal(error)
+def _translation(error: Exception, remedy: str | None) -> JobStateError | None:
+    found = _meaning(error, remedy) or _refusal(error)
     if isinstance(found, StoreRefused):
         DATABASE_ERRORS.add("refused")
     elif isinstance(found, StoreUnavailable):
@@ -76,7 +79,7 @@ def _translation(error: Exception) -> JobStateError | None:
     return found
 
 
-def _meaning(error: Exception) -> JobStateError | None:
+def _meaning(error: Exception, remedy: str | None) -> JobStateError | None:
     if isinstance(error, _SCHEMA):
         return SchemaMismatch(
             f"The jobstate schema does not fit: {first_line(error)}. "
@@ -90,7 +93,7 @@ def _meaning(error: Exception) -> JobStateError | None:
         )
     # The driver has no class of its own for an option in the URL that it does not know.
     if isinstance(error, _UNAVAILABLE) or "invalid connection option" in str(error):
-        return _unavailable(error)
+        return _unavailable(error, remedy)
     if isinstance(error, errors.ForeignKeyViolation):
         return InvalidValueError(
             f"The user does not exist: {error.diag.message_detail or first_line(error)} "
@@ -105,15 +108,17 @@ def _meaning(error: Exception) -> JobStateError | None:
     return None
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
+def _unavailable(error: Exception, remedy: str | None) -> StoreUnavailable:
     if isinstance(error, _ROLLED_BACK):
         return StoreUnavailable(
             f"The jobs database rolled the transaction back: {first_line(error)}. "
             "Another one was in its way. Run it again."
         )
+    took_too_long = isinstance(error, NoAnswerError | errors.QueryCanceled)
     return StoreUnavailable(
         f"The jobs database did not answer: {first_line(error)}. "
-        "Check that Postgres runs and that jobstate_database_url is right."
+        + (f"{remedy} Otherwise, check" if remedy and took_too_long else "Check")
+        + " that Postgres runs and that jobstate_database_url is right."
     )
 
 

@@ -30,6 +30,8 @@ class Operation(Generic[T]):
     read: Callable[[list[Row]], T]
     otherwise: str | None = None
     """The statement that is asked next, with the same parameters, where this one has no answer."""
+    remedy: str | None = None
+    """What helps where it is not answered in time, if that is not an outage alone."""
 
     @property
     def statements(self) -> tuple[str, ...]:

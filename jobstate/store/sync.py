@@ -81,7 +81,7 @@ class Store:
             StoreUnavailable: The database cannot be reached, or did not answer in time.
             SchemaMismatch: Its tables are missing or too old.
         """
-        with translated():
+        with translated(operation.remedy):
             if connection is None:
                 with self._connection() as (_, cursors):
                     rows = self._execute(cursors, PATIENCE, operation)

@@ -186,6 +186,26 @@ def test_what_the_database_refuses_for_a_reason_of_its_own_is_a_refusal(
         raise error("not on Sundays")
 
 
+async def test_a_count_that_takes_too_long_says_which_one_does_not(
+    jobs_url: str, connect: Connect
+) -> None:
+    """What is locked stands here for what is too much to be counted in time."""
+    settings = Settings(database_url=jobs_url, lease=1, heartbeat=0.2)
+    service, aio = JobService.from_settings(settings), AsyncJobService.from_settings(settings)
+    told = r"no answer came in 0\.5 s\. To count the jobs of everybody .* Pass landed_within= \("
+    locking = connect()
+    with locking.transaction():
+        locking.execute("lock table jobstate.jobs")
+        with pytest.raises(StoreUnavailable, match=told):
+            service.stats()
+        with pytest.raises(StoreUnavailable, match=told):
+            await aio.stats()
+        with pytest.raises(StoreUnavailable, match=r"in 0\.5 s\. Check that Postgres runs"):
+            service.stats(landed_within=60)
+    service.close()
+    await aio.close()
+
+
 @pytest.mark.parametrize(
     ("kind", "error"),
     [

@@ -18,6 +18,7 @@ TASKS = (
     "tests.faults.tasks",
     "tests.faults.canvases",
     "tests.fates.tasks",
+    "tests.worker.reporting",
     "tests.worker.workings",
 )
 """Where tasks are looked for, in this order."""

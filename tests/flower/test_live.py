@@ -10,7 +10,7 @@ def test_progress_owner_and_landing_are_shown_live(site: Site, flower: FlowerPro
     task = flower.shows(job.id, lambda task: task["progress"] == 50)
     assert task["state"] == "STARTED"
     assert task["owner"] == str(site.user_id)
-    assert task["job_type"] == "tests.worker.workings.reports_and_blocks"
+    assert task["job_type"] == "tests.worker.reporting.reports_and_blocks"
     assert (task["attempt"], task["job_status"]) == (1, "processing")
     assert task["progress_message"] == "Step 100"
     site.gates.open(job.id)

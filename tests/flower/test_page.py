@@ -36,7 +36,7 @@ def test_the_pages_show_the_owner_the_progress_and_the_landing(
     details = page.locator("#task-page")
     for title, value in (
         ("Owner", str(site.user_id)),
-        ("Job type", "tests.worker.workings.reports_and_blocks"),
+        ("Job type", "tests.worker.reporting.reports_and_blocks"),
         ("Job status", "completed"),
         ("Progress", "100"),
         ("Attempt", "1"),

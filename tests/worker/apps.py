@@ -6,7 +6,7 @@ from celery import Celery
 
 import jobstate
 
-TASKS = ("tests.worker.endings", "tests.worker.workings")
+TASKS = ("tests.worker.endings", "tests.worker.reporting", "tests.worker.workings")
 """The modules of the tasks."""
 
 SYSTEM_USER = "00000000-0000-0000-0000-000000000001"

@@ -47,18 +47,29 @@ class LostRun:
     job_id: UUID
     pid: int
     code: ErrorCode
+    ticket: int
 
     def settle(self, desk: Desk) -> None:
         """End the job, or have it run again where that is its policy."""
         held = desk.store.run(sweeping.held_by(desk.worker_id))
-        for (job_id, attempt), pid in held.items():
-            if (job_id, pid) != (self.job_id, self.pid):
-                continue
-            hold = Hold(job_id, attempt, desk.worker_id)
+        mine = [
+            Hold(job_id, attempt, desk.worker_id)
+            for (job_id, attempt), pid in held.items()
+            if (job_id, pid) == (self.job_id, self.pid)
+        ]
+        for hold in mine:
             if self.code is not ErrorCode.WORKER_LOST:
                 self._end(desk, hold)
-            elif is_gone(hold, pid, desk.bench):
+            elif is_gone(hold, self.pid, desk.bench):
                 desk.sweeper.rescue(hold)
+        if not mine:
+            self._untaken().settle(desk)
+
+    def _untaken(self) -> HandedOver:
+        """Return what it is of a run that ended before it had taken the job."""
+        if self.code is ErrorCode.CANCELLED:
+            return UnstartedRun(self.job_id, self.ticket, attempts.ending(self.code))
+        return LostMessage(self.job_id, self.ticket)
 
     def _end(self, desk: Desk, hold: Hold) -> None:
         ended = desk.store.run(sweeping.end_held(hold, self.code))

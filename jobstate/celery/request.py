@@ -11,6 +11,7 @@ from kombu.utils.objects import cached_property
 
 from jobstate.celery.attempt import running_attempt
 from jobstate.celery.handover import LostRun
+from jobstate.celery.publish import ticket_of
 from jobstate.celery.runtime import installed
 from jobstate.errors import JobNotFound
 from jobstate.states import ErrorCode
@@ -23,6 +24,8 @@ class JobRequest(Request):  # type: ignore[misc]  # Celery ships no types
     It names its own process: a copy of the message that dies says nothing about the job. And it
     dispatches nothing: errbacks and the chord hear of the end from the job's landing.
     """
+
+    _is_handed_over = False
 
     @cached_property
     def _context(self) -> Context:
@@ -69,6 +72,8 @@ class JobRequest(Request):  # type: ignore[misc]  # Celery ships no types
         runtime = installed(self.app)
         if runtime is None or runtime.keeper is None or not self._is_job or not self.worker_pid:
             return
+        if self._is_handed_over:
+            return  # What ends a run also has its process die, which is no reason of its own.
         try:
             job_id = job_id_of(self.id)
         except JobNotFound:
@@ -79,4 +84,5 @@ class JobRequest(Request):  # type: ignore[misc]  # Celery ships no types
             if pid not in (os.getpid(), attempt.runner):
                 return
             pid = os.getpid()
-        runtime.keeper.hand_over(LostRun(job_id, pid, code))
+        self._is_handed_over = True
+        runtime.keeper.hand_over(LostRun(job_id, pid, code, ticket_of(self._context)))

@@ -193,3 +193,21 @@ def leave_it_to(task: JobTask, last: Signature) -> None:
     """Have a plain task that notes its call go on with the job, and then the last one."""
     count(task)
     raise task.replace(notes_a_call.si(str(task.job.id)) | last)
+
+
+class DiesOnceBeforeItStarts(JobTask):
+    """A task whose first process dies before it takes the job."""
+
+    abstract = True
+
+    def before_start(self, _: object, task_id: str, *__: object) -> None:
+        """Die, unless that has been done."""
+        gates = Gates.of(self.app)
+        if not gates.notes(f"died:{task_id}"):
+            gates.note(f"died:{task_id}", 1)
+            os._exit(1)
+
+
+@shared_task(base=DiesOnceBeforeItStarts, bind=True)
+def dies_once_before_it_starts(self: JobTask) -> None:
+    count(self)

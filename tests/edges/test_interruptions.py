@@ -71,6 +71,26 @@ def test_a_revoked_job_never_runs_though_its_row_was_locked_just_then(edge: Edge
     assert edge.runs(job) == []
 
 
+def test_a_job_that_is_terminated_while_it_waits_to_be_taken_never_runs(edge: EdgeSite) -> None:
+    edge.start()
+    job = edge.store("runs")
+    with locked(edge, job):
+        edge.publish(job, "runs", ticket=0)
+        edge.logged(f"Job {job.id} waits", "to start")
+        edge.app.control.terminate(str(job.id))
+        edge.logged("Terminating", str(job.id))
+    edge.failed(job, "cancelled", "The job was cancelled.")
+    assert edge.runs(job) == []
+
+
+def test_a_job_whose_process_dies_before_it_takes_the_job_comes_again(edge: EdgeSite) -> None:
+    """Without a wait for a later job that would prove the loss of its message."""
+    edge.start()
+    job = edge.enqueue("dies_once_before_it_starts")
+    assert edge.completed(job).attempt == 1
+    assert edge.runs(job) == [1]
+
+
 def test_a_hard_limit_is_final_though_the_row_was_locked_just_then(edge: EdgeSite) -> None:
     edge.start()
     job = edge.enqueue("hangs_late")

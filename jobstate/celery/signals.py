@@ -11,6 +11,7 @@ when the lease or the process is gone.
 import functools
 import logging
 from collections.abc import Callable
+from traceback import walk_tb
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from celery.app.task import Context
 from celery.exceptions import Reject
 from celery.worker.state import revoked
 
-from jobstate import delegating
+from jobstate import attempts, delegating
 from jobstate.attempts import Landing, ending
 from jobstate.celery import outcome
 from jobstate.celery.attempt import Attempt, current_attempt, running_attempt
@@ -33,7 +34,7 @@ from jobstate.celery.run import CALLED
 from jobstate.celery.runtime import Runtime, installed
 from jobstate.celery.task import JobTask
 from jobstate.errors import InvalidValueError, JobNotFound
-from jobstate.states import ErrorCode
+from jobstate.states import ErrorCode, JobStatus
 from jobstate.values import job_id_of, to_json
 
 logger = logging.getLogger("jobstate")
@@ -81,7 +82,7 @@ def _on_failure(sender: Any, task_id: str, exception: BaseException, **_: Any) -
 def _on_internal_error(
     sender: Any, task_id: str, request: Any, exception: BaseException, **_: Any
 ) -> None:
-    """Land the job of a body after which Celery itself stumbled, or of an eager call's hook."""
+    """See to a job after which Celery itself stumbled, or a hook of the task."""
     runtime, job_id = _job_of(sender, task_id)
     if runtime is None or job_id is None:
         return
@@ -91,6 +92,10 @@ def _on_internal_error(
     elif (context := Context(request or {})).is_eager:
         # Celery sends no other signal where eager exceptions propagate.
         _land_unstarted(runtime, job_id, context, exception)
+    elif _is_raised_by(sender.on_failure, exception):
+        # Celery has dispatched the errbacks, and sends no signal of the failure any more.
+        _land_unstarted(runtime, job_id, context, exception)
+        insist(lambda: _clear_errbacks(runtime, job_id), job_id)
 
 
 @_never_raising
@@ -272,6 +277,17 @@ def _settle(runtime: Runtime, request: Context, event: UnstartedRun | DelegateFa
         keeper.hand_over(event)
     else:
         insist(lambda: event.settle_in(runtime.service.store), event.job_id)
+
+
+def _clear_errbacks(runtime: Runtime, job_id: UUID) -> None:
+    """Note that the errbacks of a job were dispatched, if it has failed."""
+    if runtime.service.get_job_internal(job_id).status is JobStatus.FAILED:
+        runtime.service.store.run(attempts.clear_followups(job_id))
+
+
+def _is_raised_by(hook: Any, error: BaseException) -> bool:
+    code = getattr(hook, "__code__", None)
+    return any(frame.f_code is code for frame, _ in walk_tb(error.__traceback__))
 
 
 def _attempt_at(job_id: UUID) -> Attempt | None:

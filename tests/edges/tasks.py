@@ -211,3 +211,24 @@ class DiesOnceBeforeItStarts(JobTask):
 @shared_task(base=DiesOnceBeforeItStarts, bind=True)
 def dies_once_before_it_starts(self: JobTask) -> None:
     count(self)
+
+
+class StumblesWhenItFails(JobTask):
+    """A task whose hooks are broken."""
+
+    abstract = True
+
+    def before_start(self, _: str, args: list[str], *__: object) -> None:
+        """Raise if asked to."""
+        if args == ["before"]:
+            raise ValueError("not today")
+
+    def on_failure(self, *_: object) -> None:
+        """Raise."""
+        raise RuntimeError("The hook is broken.")
+
+
+@shared_task(base=StumblesWhenItFails, bind=True)
+def stumbles_when_it_fails(self: JobTask, when: str) -> None:
+    count(self)
+    raise ValueError(when)

@@ -53,6 +53,20 @@ def test_one_job_that_cannot_be_published_does_not_keep_others_from_it(edge: Edg
     assert edge.read(edge.enqueue("runs")).published_at is not None
 
 
+def test_errbacks_are_told_once_by_a_task_whose_hook_raises(edge: EdgeSite) -> None:
+    """Celery then sends no signal that they were dispatched."""
+    edge.start()
+    errback = edge.task("runs").si()
+    told = errback.freeze().id
+    job = edge.enqueue_with("stumbles_when_it_fails", "in its body", link_error=errback)
+    edge.failed(job, "exception", "in its body")
+    edge.completed(told)
+    assert edge.quiet(job).publishes == 0
+    assert (edge.runs(job), edge.runs(told)) == ([1], [1])
+    unstarted = edge.enqueue("stumbles_when_it_fails", "before")
+    edge.failed(unstarted, "exception", "The hook is broken.")
+
+
 def test_retries_are_counted_for_an_id_in_capital_letters(edge: EdgeSite) -> None:
     edge.start()
     edge.publish(SHOUTING, "retries_for_ever")

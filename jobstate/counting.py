@@ -1,6 +1,6 @@
 """How many jobs there are, by type and status."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from jobstate.records import Stats
 from jobstate.states import JobStatus
@@ -37,5 +37,5 @@ def _counts(rows: list[Row]) -> Stats:
         by_status[status] += count
         by_type.setdefault(job_type, {})[status] = count
         if status is JobStatus.QUEUED:
-            oldest.append(first)
+            oldest.append(first.astimezone(UTC))
     return Stats(by_status, by_type, min(oldest, default=None))

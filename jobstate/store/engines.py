@@ -93,6 +93,8 @@ def _options(settings: Settings) -> dict[str, Any]:
             # it. The store asks for its own statements one by one.
             "prepare_threshold": None if threshold is None else max(threshold, 1),
             "application_name": "jobstate",
+            # Whatever the environment says: the text of an error may be anything.
+            "client_encoding": "utf8",
             # A black-holed link must not hold a body or a lease for minutes.
             "connect_timeout": 5,
             "keepalives_idle": 5,

@@ -1,9 +1,9 @@
 """Jobs are counted by status and type, all of them or what landed lately."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -64,6 +64,17 @@ def test_recent_statistics_count_live_jobs_and_what_landed_lately(
 def test_recent_statistics_want_a_span_of_time(jobs: JobService, span: Any) -> None:
     with pytest.raises(InvalidValueError, match="time within which jobs have landed"):
         jobs.stats(landed_within=span)
+
+
+def test_times_are_in_utc_whatever_zone_the_server_is_in(
+    open_jobs: Callable[..., JobService], jobs_url: str, user_id: UUID
+) -> None:
+    jobs = open_jobs(f"{jobs_url}?options=-c%20timezone%3DAsia/Tokyo")
+    job = jobs.create_job(user_id, "report")
+    (event,) = jobs.get_job_events(job.id, user_id)
+    oldest = jobs.stats(user_id).oldest_queued_at
+    assert oldest == job.created_at
+    assert {at and at.tzinfo for at in (job.updated_at, event.at, oldest)} == {UTC}
 
 
 def test_statistics_of_nothing_are_zero(jobs: JobService) -> None:

@@ -197,3 +197,23 @@ def test_an_engine_of_another_database_is_refused() -> None:
 def test_the_password_of_an_engine_is_not_lost() -> None:
     engine = create_engine("postgresql+psycopg://user:geheim@localhost/shop")
     assert ":geheim@" in JobService(engine).settings.database_url
+
+
+def test_all_text_can_be_stored_whatever_the_environment_says(
+    jobs_url: str, user_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    service = JobService(jobs_url)
+    job = service.create_job(user_id, "report", {"price": "5 \u20ac"})
+    assert service.get_job(job.id, user_id).parameters == {"price": "5 \u20ac"}
+    service.close()
+
+
+async def test_all_text_can_be_stored_by_the_asyncio_service_too(
+    jobs_url: str, user_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    service = AsyncJobService(jobs_url)
+    job = await service.create_job(user_id, "report", {"price": "5 \u20ac"})
+    assert (await service.get_job(job.id, user_id)).parameters == {"price": "5 \u20ac"}
+    await service.close()

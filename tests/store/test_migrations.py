@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy.exc import ProgrammingError
 
 from jobstate import (
@@ -274,3 +275,21 @@ def test_a_reference_hides_no_other_error(
     connection.execute("create schema jobstate create table assets (id uuid)")
     with pytest.raises(ProgrammingError, match='relation "assets" already exists'):
         apply(settings, users_table="users")
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_store_all_text_is_refused(
+    postgres_url: str, connection: psycopg.Connection, encoding: str
+) -> None:
+    name = sql.Identifier(f"test_{uuid4().hex}")
+    create = "create database {} encoding {} locale 'C' template template0"
+    connection.execute(sql.SQL(create).format(name, encoding))
+    url = f"{postgres_url.rpartition('/')[0]}/{name.as_string().strip(chr(34))}"
+    try:
+        with pytest.raises(ConfigurationError, match=f"encoding is {encoding}: .* any text"):
+            apply(Settings.for_database(url))
+        asked = "select count(*) from pg_namespace where nspname = 'jobstate'"
+        with psycopg.connect(url.replace("+psycopg", "")) as other:
+            assert other.execute(asked).fetchone() == (0,)
+    finally:
+        connection.execute(sql.SQL("drop database {}").format(name))

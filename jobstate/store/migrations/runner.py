@@ -52,7 +52,8 @@ def apply(
     Raises:
         SchemaMismatch: The database is newer than this release.
         ConfigurationError: The user id type is unknown or another one than the database has,
-            the users table has no such key, or the schema has other tables of these names.
+            the users table has no such key, the schema has other tables of these names, or the
+            database's encoding is not UTF8.
         StoreUnavailable: The database cannot be reached.
     """
     migration = _Migration(settings.schema, user_id_type, users_table)
@@ -62,7 +63,8 @@ def apply(
         )
         with context.begin_transaction():
             return migration.run(context)
-    engine = create_engine(url_in(settings), poolclass=NullPool)
+    options = {"client_encoding": "utf8"}
+    engine = create_engine(url_in(settings), poolclass=NullPool, connect_args=options)
     with translated(), engine.begin() as connection:
         connection.execute(select(func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
         return migration.run(migration.context(connection, {}))
@@ -118,6 +120,8 @@ class _Migration:
     def run(self, context: MigrationContext) -> list[str]:
         operations = Operations(context)
         found = None if context.as_sql else inspect(context.connection)
+        if found is not None:
+            _check_encoding(operations.get_bind())
         user_id_type = _settle_type(found, self._schema, self._user_id_type)
         # Where the schema was made for a role, that role need not be allowed to make any.
         if found is None or not found.has_schema(self._schema):
@@ -158,6 +162,15 @@ def _known(heads: tuple[str, ...]) -> str | None:
             "cannot go back. Install the release of jobstate that made it, or a newer one."
         )
     return heads[0]
+
+
+def _check_encoding(connection: Connection) -> None:
+    found = connection.scalar(select(func.current_setting("server_encoding")))
+    if found != "UTF8":
+        raise ConfigurationError(
+            f"The database's encoding is {found}: what a job says may be any text, and with UTF8 "
+            "alone all of it can be stored. Create a database with encoding 'UTF8'."
+        )
 
 
 def _settle_type(database: Inspector | None, schema: str, wanted: str | None) -> str:

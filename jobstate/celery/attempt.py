@@ -44,6 +44,8 @@ class Attempt:
         self.joining = Joining(self.fence, self.reports, followups=followups)
         self.ended = False
         self.runner = threading.get_ident()
+        self.dispatching = False
+        """Whether the body is over, and Celery dispatches what follows it."""
         self.retry_error: BaseException | None = None
         self.exhausted_by: BaseException | None = None
         self.span = JobSpan()

@@ -67,6 +67,7 @@ def run_job(task: Task, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             listen()
             attempt.reports.keep_logs()
         value = run_body(attempt, partial(task.run, *args, **kwargs), resume=task.job_resume)
+    attempt.dispatching = True
     # Whatever keeps Celery from dispatching what follows, the job has not failed.
     request.errbacks = None
     return value

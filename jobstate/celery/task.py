@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -214,7 +215,12 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             run_again(self, attempt, args or (), kwargs or {}, options)
         else:
             call = self.checked_call(args or (), kwargs or {}, task_id, options)
-            task_id = str(submit(runtime_of(self.app), call).id)
+            enqueue = partial(submit, runtime_of(self.app), call)
+            if attempt is None or not attempt.dispatching:
+                task_id = str(enqueue().id)
+            else:
+                # To Celery, a chord has failed whose body cannot be enqueued.
+                task_id = str(attempt.fence.wait_for(enqueue).id)
         return self.AsyncResult(task_id)
 
     def apply(

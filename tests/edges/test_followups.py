@@ -1,9 +1,17 @@
 """Follow-ups that the database or a backlog holds up."""
 
-import psycopg
+from celery import chord
 
 from tests.edges.site import EdgeSite
 from tests.worker.process import eventually
+
+REFUSING = """
+create function refuse() returns trigger language plpgsql as $$
+begin
+    raise exception 'a passing trouble' using errcode = 'XX000';
+end $$;
+create trigger refuse before insert on jobstate.jobs for each row execute function refuse();
+"""
 
 
 def test_an_errback_is_told_however_long_the_backlog_is(edge: EdgeSite) -> None:
@@ -21,22 +29,29 @@ def test_an_errback_is_told_however_long_the_backlog_is(edge: EdgeSite) -> None:
 
 
 def test_errbacks_of_a_completed_job_are_not_told(edge: EdgeSite) -> None:
-    """The callback cannot be enqueued between the landing and the dispatch."""
+    """Its callback can be published by nobody."""
     edge.start()
-    callback, errback = edge.task("runs").si(), edge.task("runs").si()
+    callback, errback = edge.task("runs").si().set(serializer="bogus"), edge.task("runs").si()
     called, told = callback.freeze().id, errback.freeze().id
-    job = edge.enqueue_with("waits", link=callback, link_error=errback)
-    edge.running(job)
-    with psycopg.connect(edge.conf["database_url"].replace("+psycopg", "")) as connection:
-        # The callback's own insert waits for this one, longer than the library does.
-        connection.execute(
-            "insert into jobstate.jobs (id, user_id, job_type) values (%s, %s, 'x')",
-            [called, edge.user_id],
-        )
-        edge.let(job)
-        edge.logged("raised unexpected", "StoreUnavailable")
-        connection.rollback()
-    edge.completed(called)
+    job = edge.enqueue_with("runs", link=callback, link_error=errback)
+    edge.failed(called, "never_delivered", f"Job {called} cannot be published")
     edge.quiet(job)
-    assert edge.runs(called) == [1]
+    assert edge.completed(job).attempt == 1
     assert edge.counts(told) == 0
+
+
+def test_the_body_of_a_chord_waits_for_the_database_like_a_landing(edge: EdgeSite) -> None:
+    """Celery would have the chord fail, and never ask for its body again."""
+    edge.start()
+    body, names = edge.task("runs").s(), ("runs", "waits")
+    header = [edge.task(name).s().set(ignore_result=False) for name in names]
+    result = chord([member.set(user_id=edge.user_id) for member in header])(body)
+    first, last = (edge.read(member.id) for member in result.parent.results)
+    edge.completed(first)
+    edge.running(last)
+    edge.sql(REFUSING)
+    edge.let(last)
+    edge.logged(f"Job {last.id} waits", "a passing trouble")
+    edge.sql("drop trigger refuse on jobstate.jobs")
+    assert edge.completed(result.id).parent_id == last.id
+    assert edge.runs(result.id) == [1]

@@ -1,13 +1,16 @@
 """`cancel`, `retry`, `sweep` and `workers`: looking after jobs."""
 
-import threading
+import time
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import click
 
 from jobstate.cli.durations import Duration
 from jobstate.cli.output import print_json, print_table, printable, span
 from jobstate.cli.target import Target
+from jobstate.errors import StoreUnavailable
+from jobstate.service import JobService
 from jobstate.states import ErrorCode
 from jobstate.sweeper import SweepReport
 
@@ -70,15 +73,14 @@ def sweep(target: Target, *, every: float | None, as_json: bool) -> None:
     can be published again. One round takes up to a lease when workers are silent: that long the
     database must have been seen, so that those who merely could not reach it have time to renew.
     """
-    ended = threading.Event()
     with target.sweeping_service() as service:
-        while True:
+        report = service.sweep()  # What is wrong from the start ends the command.
+        while every is None and report.unjudged:
+            time.sleep(service.settings.sweep_interval)
             report = service.sweep()
-            if not report.unjudged or every is not None:
-                _print_report(report, as_json=as_json)
-                if every is None:
-                    return
-            ended.wait(service.settings.sweep_interval if every is None else every)
+        _print_report(report, as_json=as_json)
+        if every is not None:
+            _go_on(service, every, as_json=as_json)
 
 
 @click.command()
@@ -111,6 +113,22 @@ def workers(target: Target, *, as_json: bool) -> None:
         for worker in found
     ]
     print_table(("WORKER", "PID", "QUEUES", "LEASE", "HEARTBEAT", "HOLDS", "JOBS"), rows)
+
+
+def _go_on(service: JobService, every: float, *, as_json: bool) -> NoReturn:
+    """Sweep round after round; while the database is away, say so once and try again."""
+    away = False
+    while True:
+        time.sleep(every)
+        try:
+            report = service.sweep()
+        except StoreUnavailable as error:
+            if not away:
+                click.echo(f"{printable(str(error))} Trying again.", err=True)
+            away = True
+        else:
+            away = False
+            _print_report(report, as_json=as_json)
 
 
 def _print_report(report: SweepReport, *, as_json: bool) -> None:

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import psutil
+import psycopg
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0
@@ -83,6 +85,19 @@ def eventually(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.02)
+
+
+@contextmanager
+def unreachable(url: str) -> Iterator[None]:
+    """Have a database end its connections and take no more, for as long as the block."""
+    name = url.rpartition("/")[2]
+    server = url.replace("+psycopg", "").replace(name, "postgres")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'alter database "{name}" allow_connections false'.encode())
+        end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+        admin.execute(end, (name,))
+        yield
+        admin.execute(f'alter database "{name}" allow_connections true'.encode())
 
 
 def ended(process: psutil.Process) -> bool:

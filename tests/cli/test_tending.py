@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from jobstate import Job, JobService, JobStatus
-from tests.cli.programs import Program
+from tests.cli.programs import Program, eventually, unreachable
 from tests.factories import failed_job, new_worker, processing_job
 
 Run = Callable[..., Result]
@@ -118,6 +118,20 @@ def test_sweeping_goes_on_round_after_round_until_it_is_interrupted(
     sweeping.read_until('"rescued": 0')
     sweeping.end(signal.SIGINT)
     assert "Traceback" not in sweeping.complaints
+
+
+def test_sweeping_outlasts_a_database_that_goes_away(
+    start: Start, service: JobService, connect: Callable[[], object], jobs_url: str
+) -> None:
+    sweeping = start(*JOBSTATE, "sweep", "--every", "0.1", "--json", JOBSTATE_DATABASE_URL=jobs_url)
+    sweeping.read_until('"rescued": 0')
+    with unreachable(jobs_url):
+        eventually(lambda: "Trying again" in sweeping.complaints)
+    processing_job(service.store)
+    connect().execute(ENDED_LONG_AGO)  # type: ignore[attr-defined]
+    sweeping.read_until('"rescued": 1')
+    sweeping.end(signal.SIGINT)
+    assert sweeping.complaints.count("Trying again") == 1
 
 
 def test_workers_are_listed_with_what_they_hold(run: Run, service: JobService) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 
 from jobstate import Job, JobService, JobStatus
 from jobstate.cli import watching
 from tests.cli.conftest import Run, Start
-from tests.cli.programs import PATIENCE, eventually
+from tests.cli.programs import PATIENCE, eventually, unreachable
 from tests.cli.terminals import Terminal
 from tests.factories import processing_job, released
 
@@ -83,14 +82,8 @@ def test_watching_outlasts_a_database_that_goes_away(
     job = job_in("processing")
     watch = start(*JOBSTATE, *QUICK, str(job.id), JOBSTATE_DATABASE_URL=jobs_url)
     watch.read_until("processing")
-    name = jobs_url.rpartition("/")[2]
-    server = jobs_url.replace("+psycopg", "").replace(name, "postgres")
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f'alter database "{name}" allow_connections false'.encode())
-        end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
-        admin.execute(end, (name,))
+    with unreachable(jobs_url):
         eventually(lambda: "Trying again" in watch.complaints)
-        admin.execute(f'alter database "{name}" allow_connections true'.encode())
     service.mark_completed(job.id)
     assert watch.end() == 0, watch.complaints
     assert watch.complaints.count("Trying again") == 1

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Generator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -45,6 +46,9 @@ PAGE = 50
 
 MOST_CHANGES = 500
 """How many jobs a stream of an owner begins with: those that have changed last."""
+
+REMEMBERED = timedelta(days=1) - timedelta(seconds=OVERLAP)
+"""How far back a stream of an owner can be resumed: `changes` looks no further."""
 
 _MOST_DIGITS = 16
 """How many digits a position has at most; it lies before the year 2287."""
@@ -144,7 +148,9 @@ def stream_jobs(request: Request) -> Plan:
     asked = changes({}, [owner_text(owner, "The stream")], since, overlap, MOST_CHANGES + 1)
     read: Changes = yield lambda jobs: jobs.store.run(asked)
     told = replace(read, found=read.found[-MOST_CHANGES:])
-    has_missed = len(read.found) > MOST_CHANGES
+    has_missed = len(read.found) > MOST_CHANGES or (
+        since is not None and since < read.at - REMEMBERED
+    )
     return Stream(owner, position, request.base, read=told, has_missed=has_missed)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from jobstate import Job, JobService, JobStatus
 from jobstate.store import Operation
 from jobstate.web import handlers, live
+from jobstate.web.sse import position_of
 from tests.web.conftest import OpenClient
 from tests.web.events import opened
 from tests.web.sites import USER
@@ -137,12 +139,31 @@ def test_a_stream_that_misses_nothing_does_not_say_so(
 ) -> None:
     monkeypatch.setattr(handlers, "MOST_CHANGES", 3)
     made = [service.create_job(user_id, "report") for _ in range(3)]
-    with opened(client, "/api/jobs/events", "0") as events:
+    an_hour_ago = str(position_of(made[0].created_at - timedelta(hours=1)))
+    with opened(client, "/api/jobs/events", an_hour_ago) as events:
         read = iter(events)
         told = [next(read) for _ in made]
     assert [(event.name, event.data["id"]) for event in told] == [
         ("job", str(job.id)) for job in made
     ]
+
+
+def test_a_stream_that_is_resumed_after_more_than_a_day_says_that_it_has_missed_some(
+    client: httpx.Client, job_in: JobIn, connect: Callable[[], psycopg.Connection]
+) -> None:
+    """A page that was asleep shows as running what has landed before the last day."""
+    old, recent = job_in("completed"), job_in("failed")
+    connect().execute(
+        "update jobstate.jobs set created_at = now() - interval '9 days', "
+        "completed_at = now() - case when id = %s then interval '25 h' else interval '1 h' end",
+        (old.id,),
+    )
+    two_days_ago = str(position_of(recent.created_at - timedelta(days=2)))
+    with opened(client, "/api/jobs/events", two_days_ago) as events:
+        read = iter(events)
+        told = [next(read) for _ in range(2)]
+    assert [event.name for event in told] == ["missed", "job"]
+    assert told[1].data["id"] == str(recent.id)
 
 
 def test_a_new_stream_begins_with_what_has_just_happened(

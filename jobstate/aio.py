@@ -27,7 +27,7 @@ from jobstate.service import JobService
 from jobstate.settings import Settings
 from jobstate.states import ItemStatus, JobStatus
 from jobstate.storage import Storage, open_storage, required
-from jobstate.store import AsyncEngine, AsyncStore, check_engine, url_of
+from jobstate.store import AsyncEngine, AsyncStore, url_of
 from jobstate.sweeper import SweepReport
 from jobstate.waiting import looks
 
@@ -59,10 +59,7 @@ class AsyncJobService:
         blocking: JobService | None = None,
     ) -> None:
         engine = None if isinstance(database, str) else database
-        if engine is not None:
-            check_engine(engine, AsyncEngine)
-        url = database if isinstance(database, str) else url_of(database)
-        self.settings = settings or Settings.for_database(url)
+        self.settings = settings or Settings.for_database(url_of(database, AsyncEngine))
         self.store = AsyncStore.open(self.settings, engine)
         self._publish = publish
         self._blocking = blocking

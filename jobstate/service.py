@@ -27,7 +27,7 @@ from jobstate.retrying import Which, retry
 from jobstate.settings import Settings
 from jobstate.states import ItemStatus, JobStatus
 from jobstate.storage import Storage, open_storage, required
-from jobstate.store import Engine, Store, check_engine, url_of
+from jobstate.store import Engine, Store, url_of
 from jobstate.sweeper import Beacon, Sweeper, SweepReport
 from jobstate.waiting import looks
 
@@ -56,10 +56,7 @@ class JobService:
         beacon: Beacon | None = None,
     ) -> None:
         engine = None if isinstance(database, str) else database
-        if engine is not None:
-            check_engine(engine, Engine)
-        url = database if isinstance(database, str) else url_of(database)
-        self.settings = settings or Settings.for_database(url)
+        self.settings = settings or Settings.for_database(url_of(database, Engine))
         self.store = Store.open(self.settings, engine)
         self._publish = publish
         self._beacon = beacon

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from jobstate.store.aio import AsyncStore
 from jobstate.store.async_callers import after_async_commit, async_driver_connection
 from jobstate.store.callers import after_commit, driver_connection
-from jobstate.store.engines import check_engine, url_of
+from jobstate.store.engines import url_of
 from jobstate.store.joined import DriverConnection, JoinedTransaction
 from jobstate.store.queries import Operation, Row, Script
 from jobstate.store.sync import Store, Transaction
@@ -25,7 +25,6 @@ __all__ = [
     "after_async_commit",
     "after_commit",
     "async_driver_connection",
-    "check_engine",
     "driver_connection",
     "url_of",
 ]

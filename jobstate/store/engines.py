@@ -70,9 +70,16 @@ def url_in(settings: Settings) -> URL:
         ) from None
 
 
-def url_of(engine: Engine | AsyncEngine) -> str:
-    """Return the URL of an engine, password and all."""
-    return engine.url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+def url_of(database: str | Engine | AsyncEngine, kind: type[Engine | AsyncEngine]) -> str:
+    """Return the URL of a database that is given by it, or by an engine: password and all.
+
+    Raises:
+        ConfigurationError: It is given by something else, or by an engine that is not taken.
+    """
+    if isinstance(database, str):
+        return database
+    check_engine(database, kind)
+    return database.url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def answer_patience(settings: Settings) -> float:

@@ -40,7 +40,7 @@ class Server(ABC):
         settings: The server's own settings, by their names in its manual.
 
     Raises:
-        EmbeddedError: A setting is one that the URL depends on.
+        EmbeddedError: A setting is one that the URL depends on, or the port is none.
     """
 
     title: ClassVar[str]
@@ -60,7 +60,13 @@ class Server(ABC):
         self._directory = None if directory is None else Path(directory).absolute()
         self._port = port
         self._process: KeptProcess | None = None
-        taken = sorted(self.reserved & self._settings.keys())
+        if port is not None and port not in range(65_536):
+            raise EmbeddedError(
+                f"{self.title} cannot listen on port {port}: a port is a number from 1 to 65535. "
+                "Choose another one, or leave it out."
+            )
+        # To both servers, a name is the same in capitals.
+        taken = sorted(name for name in self._settings if name.lower() in self.reserved)
         if taken:
             raise EmbeddedError(
                 f"{self.title} does not take the setting {', '.join(taken)}: its URL depends on "

@@ -224,8 +224,15 @@ def test_a_server_that_does_not_start_says_why(stopped: Postgres | Redis) -> Non
 
 @pytest.mark.parametrize("kind", [Postgres, Redis])
 def test_a_setting_that_the_url_depends_on_is_refused(kind: type[Postgres | Redis]) -> None:
-    with pytest.raises(EmbeddedError, match="does not take the setting port"):
-        kind(settings={"port": "1"})
+    for name in ("port", "PORT"):
+        with pytest.raises(EmbeddedError, match=f"does not take the setting {name}"):
+            kind(settings={name: "1"})
+
+
+@pytest.mark.parametrize("kind", [Postgres, Redis])
+def test_a_port_that_is_none_is_refused(kind: type[Postgres | Redis]) -> None:
+    with pytest.raises(EmbeddedError, match="cannot listen on port 65536: a port is a number"):
+        kind(port=65_536)
 
 
 @pytest.mark.parametrize("kind", [Postgres, Redis])

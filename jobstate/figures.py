@@ -44,6 +44,13 @@ class Cursor:
         self._missing = dict(list(late.items())[-MOST_MISSING:])
         return list(self._missing)
 
+    def go_back(self, last: int) -> None:
+        """Begin again where the history ends now, if that is earlier: a backup was restored."""
+        if last < self.last:
+            self.last = last
+            # Those after it are found by their order again, and must not be found twice.
+            self._missing = {number: at for number, at in self._missing.items() if number <= last}
+
     def take(self, found: Iterable["Happened"]) -> Iterator["Happened"]:
         """Yield what was found, and remember what was not."""
         now = time.monotonic()

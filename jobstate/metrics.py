@@ -164,6 +164,8 @@ class JobMetrics(Collector):
             found = self._store.run(since)
             for happened in self._cursor.take(found):
                 self._count(happened)
+            if not found:
+                self._cursor.go_back(self._store.run(figures.last_event()))
             if len(found) < PAGE:
                 return
 

@@ -132,6 +132,29 @@ def test_an_event_whose_commit_comes_late_is_counted(
     assert value("jobstate_jobs_enqueued_total", type="early") == 1
 
 
+def test_a_history_that_was_restored_from_a_backup_is_counted_on(
+    service: JobService, value: Value, connect: Callable[[], Any]
+) -> None:
+    for _ in range(3):
+        queued_job(service.store)
+    assert value("jobstate_jobs_enqueued_total", type="report") == 3
+    with connect() as backup:
+        backup.execute("delete from jobstate.jobs")
+        backup.execute("alter table jobstate.job_events alter column id restart")
+    for number in (3, 4, 5):
+        assert value("jobstate_jobs_enqueued_total", type="report") == number
+        queued_job(service.store)
+
+
+def test_what_is_missing_from_a_history_that_was_restored_is_not_counted_twice() -> None:
+    cursor = Cursor(10)
+    list(cursor.take([Happened(n, "report", "retry", None, None, None) for n in (12, 14)]))
+    cursor.go_back(11)
+    assert (cursor.last, cursor.missing()) == (11, [11])
+    cursor.go_back(20)
+    assert cursor.last == 11
+
+
 def test_a_missing_event_is_given_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     cursor = Cursor(10)
     list(cursor.take([Happened(14, "report", "retry", None, None, None)]))

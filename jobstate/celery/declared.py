@@ -5,15 +5,20 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from celery import Task
+from celery import Celery, Task
+from kombu.utils.imports import symbol_by_name
 
 from jobstate.attempts import Policy
 from jobstate.celery.enqueue import Call, owner_of, shown_by_celery
 from jobstate.celery.publish import Message, freeze_callbacks
 from jobstate.celery.runtime import Runtime
 from jobstate.creation import When
+from jobstate.errors import ConfigurationError
 from jobstate.ids import new_id
 from jobstate.values import new_id_of
+
+JOB_REQUEST = "jobstate.celery.request:JobRequest"
+"""What the main process sees deliveries of jobs as; imported where there are any."""
 
 OWN_OPTIONS = ("user_id", "idempotency_key", "parent_job", "deadline", "job_type")
 """Options of `apply_async` that are jobstate's."""
@@ -71,6 +76,27 @@ def declared_message(
         said = {**shown_by_celery(task.run, args, kwargs, task.job_redact), **said}
     declared = task._get_exec_options()  # noqa: SLF001 - nothing else in Celery says them all
     return Message(task.name, args, kwargs, {**declared, **said})
+
+
+def refuse_what_ends_past_jobs(task: type[Task], app: Celery) -> None:
+    """Refuse options of Celery's with which the end of a run says nothing to its job.
+
+    Raises:
+        ConfigurationError: The task has one.
+    """
+    # Where the app has it on for all tasks, `install` refuses it.
+    if task.retry_on_worker_lost and not app.conf.task_retry_on_worker_lost:
+        raise ConfigurationError(
+            f"Task {task.name} has retry_on_worker_lost on: Celery would publish a lost job past "
+            "its row. Turn it off; acks_late=True declares that a task may run again."
+        )
+    if task.Request != JOB_REQUEST and not issubclass(
+        symbol_by_name(task.Request), symbol_by_name(JOB_REQUEST)
+    ):
+        raise ConfigurationError(
+            f"Task {task.name} has the Request {task.Request}: its jobs would not hear of a time "
+            f"limit, a revocation or a lost process. Derive it from {JOB_REQUEST}."
+        )
 
 
 def declared_policy(runtime: Runtime, task: Task) -> Policy:

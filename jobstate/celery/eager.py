@@ -14,7 +14,7 @@ from celery import Task
 from celery.app.task import Context
 
 from jobstate import sweeping
-from jobstate.celery.declared import declared_call
+from jobstate.celery.declared import OWN_OPTIONS, declared_call
 from jobstate.celery.enqueue import new_job
 from jobstate.celery.publish import TICKET
 from jobstate.celery.runtime import Runtime, runtime_of
@@ -37,7 +37,8 @@ def run_eagerly(
 ) -> Any:
     """Run the task here and now with Celery's own `apply`, as a job like in a worker."""
     runtime = runtime_of(task.app)
-    job = eager_job(runtime, task, args, kwargs, task_id, user_id)
+    own = {name: options.pop(name, None) for name in OWN_OPTIONS}
+    job = eager_job(runtime, task, args, kwargs, task_id, {**own, "user_id": user_id})
     headers = {**(options.pop("headers", None) or {}), TICKET: job.attempt}
     with eager_worker(runtime):
         return apply(args, kwargs, task_id=str(job.id), headers=headers, **options)
@@ -49,13 +50,22 @@ def eager_job(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     task_id: str | None,
-    user_id: object,
+    own: dict[str, Any],
 ) -> Job:
-    """Create the job of an eager run, or find the one that an eager retry goes on with."""
+    """Create the job of an eager run, or find the one that an eager retry goes on with.
+
+    Args:
+        runtime: That of the app.
+        task: The task.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        task_id: The id of the job; a new one unless given.
+        own: Options of the call that are jobstate's.
+    """
     with suppress(JobNotFound):
         if task_id is not None:
             return runtime.service.get_job_internal(task_id)
-    call = declared_call(runtime, task, args, kwargs, task_id, {"user_id": user_id})
+    call = declared_call(runtime, task, args, kwargs, task_id, own)
     return runtime.service.create(new_job(runtime, call, publishable=False))
 
 

@@ -15,7 +15,13 @@ from celery.result import AsyncResult
 from jobstate.celery import delegation
 from jobstate.celery.attempt import current_attempt
 from jobstate.celery.current import CurrentJob, current_job
-from jobstate.celery.declared import OWN_OPTIONS, declared_call, own_options
+from jobstate.celery.declared import (
+    JOB_REQUEST,
+    OWN_OPTIONS,
+    declared_call,
+    own_options,
+    refuse_what_ends_past_jobs,
+)
 from jobstate.celery.eager import run_eagerly
 from jobstate.celery.enqueue import Call, submit
 from jobstate.celery.habits import report_meta
@@ -37,7 +43,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
 
     abstract = True
 
-    Request = "jobstate.celery.request:JobRequest"
+    Request = JOB_REQUEST
 
     job_track: bool = True
     """Whether calls of this task are jobs."""
@@ -79,10 +85,15 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         """Leave a lost run of an idempotent task to the rescue.
 
         Otherwise Celery would call its errbacks while the job is run again.
+
+        Raises:
+            ConfigurationError: The task declares what has its runs end past their jobs.
         """
         super().on_bound(app)
-        if cls.job_track and cls.acks_late:
-            cls.reject_on_worker_lost = True
+        if cls.job_track:
+            refuse_what_ends_past_jobs(cls, app)
+            if cls.acks_late:
+                cls.reject_on_worker_lost = True
 
     @property
     def job(self) -> CurrentJob:

@@ -69,6 +69,17 @@ def test_an_eager_call_lands_as_in_a_worker(eager: Eager) -> None:
     assert current_job() is None
 
 
+def test_an_eager_call_heeds_all_that_jobstate_is_told(open_site: OpenSite) -> None:
+    with open_site(task_always_eager=True) as site:
+        said = {"job_type": "report", "idempotency_key": "once", "deadline": 60}
+        call = partial(site.task("counts_runs").apply_async, user_id=site.user_id, **said)
+        job = site.completed(call().id)
+        assert (job.job_type, job.idempotency_key) == ("report", "once")
+        assert job.deadline_at is not None
+        assert call().id == str(job.id)
+        assert site.gates.notes(f"ran:{job.id}") == [1]
+
+
 def test_an_eager_failure_lands_as_in_a_worker(eager: Eager) -> None:
     eager.site.failed(eager.call("raises", "no"), "exception", "no")
     eager.site.failed(

@@ -6,14 +6,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connections
 from django.test import RequestFactory, override_settings
-from django.urls import set_urlconf
+from django.urls import include, path, set_urlconf
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
@@ -23,7 +27,7 @@ from jobstate.web import django as for_django
 from jobstate.web import fastapi as for_fastapi
 from jobstate.web import flask as for_flask
 from jobstate.web import live
-from tests.djangos import set_up
+from tests.djangos import django_connection, set_up
 from tests.factories import eventually
 from tests.web.conftest import OpenClient
 from tests.web.events import opened
@@ -118,6 +122,45 @@ def test_django_reads_from_its_settings_how_many_streams_a_user_may_have(
             views = {url.name: url.callback for url in _fresh(name).urlpatterns}
             (stream_jobs,) = (view for name, view in views.items() if "stream_jobs" in name)
             assert stream_jobs(RequestFactory().get("/events")).status_code == 429
+
+
+def test_a_stream_under_wsgi_keeps_no_connection_of_djangos(
+    service: JobService, job_in: JobIn, user_id: UUID, connect: Callable[[], psycopg.Connection]
+) -> None:
+    """What the login was read by would be open as long as the stream: one for each viewer."""
+    job, look = job_in("processing"), connect()
+    set_up()
+
+    def of_login() -> int:
+        row = look.execute(
+            "select count(*) from pg_stat_activity where application_name = 'login'"
+        ).fetchone()
+        return int(row[0]) if row else -1
+
+    with django_connection(service.settings.database_url) as connection:
+        alias, seen = connection.alias, []
+
+        def log_in(_: object) -> UUID:
+            with connections[alias].cursor() as cursor:
+                cursor.execute("set application_name = 'login'")
+            seen.append(of_login())
+            return user_id
+
+        urls: Any = ModuleType("urls")
+        found = for_django.create_urls(service, get_user_id=log_in)
+        urls.urlpatterns = [path("", include((found, "jobstate")))]
+        with (
+            override_settings(ROOT_URLCONF=urls, ALLOWED_HOSTS=["*"]),
+            wsgi_server(WSGIHandler()) as url,
+            httpx.Client(base_url=url, timeout=30) as client,
+            opened(client, f"/jobs/{job.id}/events") as events,
+        ):
+            read = iter(events)
+            next(read)
+            assert seen == [1]
+            eventually(lambda: of_login() == 0)
+            service.mark_completed(job.id)
+            assert [event.data["status"] for event in read] == ["completed"]
 
 
 def test_django_says_which_setting_is_missing() -> None:

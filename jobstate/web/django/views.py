@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.urls import URLPattern, path, reverse
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from jobstate.records import Job
 from jobstate.web.desk import Desk, Jobs, asyncio_service, blocking_service
-from jobstate.web.exchange import Answer, Caller, Flow, Request, accepted_answer
+from jobstate.web.exchange import Answer, Caller, Flow, Request, Stream, accepted_answer
 from jobstate.web.live import INTERVAL, loop_watchers, thread_watcher
 from jobstate.web.places import MAX_STREAMS
 from jobstate.web.routes import ROUTES, Kind, Route, route_named
@@ -100,9 +101,13 @@ class _Desks:
         max_streams: int = MAX_STREAMS,
     ) -> None:
         service = blocking_service(jobs)
-        in_threads = thread_watcher(service, interval)
+        watcher = thread_watcher(service, interval)
         in_loops = loop_watchers(asyncio_service(jobs), interval)
-        self._under_wsgi = Desk(service, in_threads.events, trusted, max_streams)
+
+        def in_threads(stream: Stream) -> Iterator[str]:
+            return _at_rest(watcher.events(stream))
+
+        self._under_wsgi = Desk(service, in_threads, trusted, max_streams)
         self._under_asgi = Desk(service, in_loops.events, trusted, max_streams, _unblocked)
 
     def of(self, http: HttpRequest) -> Desk:
@@ -138,6 +143,14 @@ def _patterns(
 
 def _told(asked: Asked, http: HttpRequest) -> Any:
     return async_to_sync(asked)(http) if iscoroutinefunction(asked) else asked(http)
+
+
+def _at_rest(pieces: Iterator[str]) -> Iterator[str]:
+    """Send pieces without what the request has opened: a stream would keep it for each viewer."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
+    yield from pieces
 
 
 async def _unblocked(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

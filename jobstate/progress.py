@@ -37,6 +37,9 @@ class Loop:
 Wake = Callable[[float, Callable[[], None]], None]
 """Has something called from another thread, at a time of `time.monotonic()`."""
 
+AT_FIRST = 0.1
+"""How long the first write of an attempt waits: a job that has ended by then needs none."""
+
 PAUSE = 5.0
 """How long nothing is written after a write that failed, in seconds."""
 
@@ -61,9 +64,18 @@ class Progress:
         write: Writes a report; returns whether it could.
         interval: The shortest time between two writes, in seconds.
         wake: Has a report written that no later call of the body brings.
+        first: How long nothing is written to begin with, in seconds: the landing of a job that
+            ends within it brings the latest report.
     """
 
-    def __init__(self, write: Callable[[Report], bool], interval: float, wake: Wake) -> None:
+    def __init__(
+        self,
+        write: Callable[[Report], bool],
+        interval: float,
+        wake: Wake,
+        *,
+        first: float = 0.0,
+    ) -> None:
         self._write = write
         self._interval = interval
         self._wake = wake
@@ -72,7 +84,7 @@ class Progress:
         self.total: float | None = None
         self._message: str | None = None
         self.counted = False
-        self._due_at = 0.0
+        self._due_at = time.monotonic() + first
         self._closed = False
         self._loop: ReferenceType[Loop] | None = None
         self.begin_anew()

@@ -24,7 +24,7 @@ from jobstate.errors import (
 )
 from jobstate.items import ItemLedger, Outcome
 from jobstate.logs import Line, LogBook
-from jobstate.progress import Progress, Report
+from jobstate.progress import AT_FIRST, Progress, Report
 from jobstate.records import Job
 
 logger = logging.getLogger("jobstate")
@@ -45,7 +45,12 @@ class Reports:
         self._fence = fence
         self._job = job
         self._interval = fence.runtime.settings.progress_interval
-        self.progress = Progress(self._write_progress, self._interval, flusher.wake)
+        self.progress = Progress(
+            self._write_progress,
+            self._interval,
+            flusher.wake,
+            first=min(self._interval, AT_FIRST),
+        )
         self.items = ItemLedger(
             self._write_items, self._interval, _PASSING, partial(self._wake, _NO_ITEMS)
         )

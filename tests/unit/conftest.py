@@ -18,8 +18,14 @@ class Desk:
         self.written: list[Report] = []
         self.works = True
         self.alarms: list[tuple[float, Callable[[], None]]] = []
-        self.progress = Progress(self._write, 0.5, lambda at, call: self.alarms.append((at, call)))
         monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: self.now))
+        self.begin()
+
+    def begin(self, *, first: float = 0.0) -> None:
+        """Begin anew, with a first write that waits."""
+        self.progress = Progress(
+            self._write, 0.5, lambda at, call: self.alarms.append((at, call)), first=first
+        )
 
     def report(
         self,

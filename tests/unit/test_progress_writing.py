@@ -16,6 +16,24 @@ def test_the_first_report_is_written_at_once(desk: Desk) -> None:
     assert desk.progress.close() is None
 
 
+def test_the_first_write_waits_for_a_body_that_ends_soon(desk: Desk) -> None:
+    desk.begin(first=0.1)
+    for percent in range(100):
+        desk.report(percent)
+    assert desk.progress.close() == Report(99)
+    desk.pass_by(1.0)
+    assert desk.written == []
+
+
+def test_a_body_that_goes_on_is_heard_of_after_a_moment(desk: Desk) -> None:
+    desk.begin(first=0.1)
+    desk.report(10)
+    desk.report(20)
+    desk.pass_by(0.1)
+    assert desk.written == [Report(20)]
+    assert desk.progress.close() is None
+
+
 def test_within_the_interval_nothing_is_written_and_the_last_value_is_kept(desk: Desk) -> None:
     for percent in range(100):
         desk.report(percent)

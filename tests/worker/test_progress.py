@@ -11,6 +11,7 @@ def test_progress_items_and_assets_are_seen_while_the_body_runs(site: Site) -> N
     """By another process, on another connection. The last report is in the landed row."""
     job = site.enqueue("reports")
     site.gates.reached(job.id)
+    eventually(lambda: site.read(job).progress == 25, "the first report")
     first = site.read(job)
     assert first.status is JobStatus.PROCESSING
     assert (first.progress, first.progress_current, first.progress_total) == (25, 10, 40)

@@ -1493,8 +1493,22 @@ limit cast(:limit as integer)
 for no key update of jobs skip locked;
 
 -- name: see
--- Note that a sweeper sees the database, and answer for how many seconds without a gap one did.
-with {patience}
+-- Note that a sweeper sees the database, and answer for how many seconds without a gap one did. Where
+-- the clock was ahead until then, all live jobs are due: they were to be looked at by that clock.
+with {patience},
+hastened as (
+    update {schema}.jobs set next_check_at = clock_timestamp()
+    where exists (
+            select from {schema}.sweeps
+            where last_seen_at > clock_timestamp() + interval '1 minute'
+        )
+        and id in (
+            select id from {schema}.jobs
+            where next_check_at > (select clock_timestamp())
+                and (completed_at is null or followups_pending)
+            for no key update skip locked
+        )
+)
 insert into {schema}.sweeps as seen (last_seen_at, up_since)
 select clock_timestamp(), clock_timestamp() from patience
 on conflict (singleton) do update set

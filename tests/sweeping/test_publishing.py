@@ -1,9 +1,12 @@
 """The jobs table as the outbox: what is published when, and what is published again."""
 
+from datetime import timedelta
+
 import pytest
 
 from jobstate import JobStatus, publishing, sweeping
 from jobstate.states import ErrorCode
+from jobstate.sweeper import SweepReport
 from tests.factories import landed, queued_job, released, take
 from tests.sweeping.scene import AT_MOST_ONCE, Scene
 
@@ -134,6 +137,27 @@ def test_a_job_far_ahead_is_published_only_when_it_is_due(scene: Scene) -> None:
     scene.time_passes(HOUR / 12)
     assert scene.sweep().published == 1
     assert scene.published == [job.id]
+
+
+def test_a_job_does_not_wait_for_a_clock_that_was_ahead(scene: Scene) -> None:
+    """It was to be looked at by that clock; sweepers have seen it go back."""
+    day = 86_400
+    lost, held = queued_job(scene.store), scene.held(deadline=60)
+    later = queued_job(scene.store, eta=day)
+    scene.time_passes(61, scene.read(held))
+    scene.sql("update jobstate.jobs set next_check_at = now() + interval '1 day'")
+    # A correction by some seconds is none: nobody waits for long.
+    for ahead in (-30, 0, 30):
+        scene.seen_up(last_seen=-ahead)
+        assert scene.sweeper.sweep() == SweepReport()
+    scene.seen_up(last_seen=-day)
+    assert scene.sweeper.sweep() == SweepReport(published=1, failed=1)
+    assert scene.published == [lost.id]
+    assert scene.read(held).error_code == "deadline"
+    due_at, eta = scene.read(later).next_check_at, scene.read(later).eta
+    assert due_at is not None
+    assert eta is not None
+    assert due_at == eta - timedelta(seconds=30)
 
 
 def test_a_job_that_is_due_soon_is_published_like_any_other(scene: Scene) -> None:

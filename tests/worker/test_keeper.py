@@ -1,12 +1,17 @@
 """The keeper's lease: renewed while the worker lives, given up when it ends, replaced when lost."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from uuid import UUID
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
 
+from jobstate import StoreUnavailable
+from jobstate.celery.handover import Desk
+from jobstate.celery.keeper import Keeper
+from jobstate.celery.runtime import runtime_of
 from jobstate.celery.setup import setup_of
 from jobstate.doctor.questions import setups
 from tests.worker.database import Execute
@@ -109,6 +114,34 @@ def test_a_landing_that_cannot_be_done_now_holds_up_no_other(site: Site, execute
         site.gates.open(free.id)
         site.failed(free, "worker_lost", "The worker")
     site.failed(locked, "worker_lost", "The worker")
+
+
+@dataclass
+class Stubborn:
+    """What the database does not settle before its second try at the end of a worker."""
+
+    job_id: UUID
+    is_the_end: bool = False
+    tries: int = 0
+
+    def settle(self, _: Desk) -> None:
+        """Count the tries at the end."""
+        self.tries += self.is_the_end
+        if self.tries < 2:
+            raise StoreUnavailable("Not now.")
+
+
+def test_a_worker_that_ends_tries_again_what_it_could_not_settle(open_site: OpenSite) -> None:
+    with open_site() as site:
+        runtime, left = runtime_of(site.app), Stubborn(uuid4())
+        keeper = Keeper(runtime, SimpleNamespace(app=site.app, hostname="w", pool=None, hub=None))
+        keeper.start()
+        eventually(lambda: runtime.seat.worker_id, "a lease")
+        keeper.hand_over(left)
+        left.is_the_end = True
+        keeper.end()
+        assert left.tries == 2
+        assert runtime.seat.worker_id is None
 
 
 def test_a_worker_notes_what_it_runs_with(site: Site, execute: Execute) -> None:

@@ -8,6 +8,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 from jobstate.errors import ConfigurationError
+from jobstate.store.callers import refuse_pipeline
 from jobstate.store.sessions import after_connection, after_session
 
 
@@ -17,7 +18,7 @@ async def async_driver_connection(connection: object) -> psycopg.AsyncConnection
     A transaction of SQLAlchemy is begun if there is none, so that the caller's commit commits.
 
     Raises:
-        ConfigurationError: It is neither, does not use psycopg 3, or blocks.
+        ConfigurationError: It is neither, does not use psycopg 3, blocks, or is in pipeline mode.
     """
     plain: object = _unscoped(connection)
     if isinstance(plain, AsyncSession):
@@ -28,6 +29,7 @@ async def async_driver_connection(connection: object) -> psycopg.AsyncConnection
         if isinstance(found, psycopg.AsyncConnection) and not plain.in_transaction():
             await plain.begin()
     if isinstance(found, psycopg.AsyncConnection):
+        refuse_pipeline(found)
         return found
     raise ConfigurationError(
         f"connection= is a {type(connection).__name__}: nothing may block an event loop. Pass an "

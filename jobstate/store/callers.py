@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
@@ -23,7 +23,8 @@ def driver_connection(connection: object) -> psycopg.Connection[Any]:
     A transaction of SQLAlchemy is begun if there is none, so that the caller's commit commits.
 
     Raises:
-        ConfigurationError: It is none of these, does not use psycopg 3, or is asyncio's.
+        ConfigurationError: It is none of these, does not use psycopg 3, is asyncio's, or is in
+            pipeline mode.
     """
     plain = _plain(connection)
     found: object = plain
@@ -34,6 +35,7 @@ def driver_connection(connection: object) -> psycopg.Connection[Any]:
     elif isinstance(plain, Connection):
         found = plain.connection.driver_connection
     if isinstance(found, psycopg.Connection):
+        refuse_pipeline(found)
         if isinstance(plain, Connection) and not plain.in_transaction():
             plain.begin()
         return found
@@ -47,6 +49,19 @@ def driver_connection(connection: object) -> psycopg.Connection[Any]:
         "Session or Connection of SQLAlchemy, a Connection of psycopg, or a connection of Django, "
         "each on psycopg 3. Pass one, or leave it out."
     )
+
+
+def refuse_pipeline(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """Refuse a connection that answers later.
+
+    Raises:
+        ConfigurationError: It is in pipeline mode.
+    """
+    if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        raise ConfigurationError(
+            "connection= is in pipeline mode: it answers later, and whether a job was written must "
+            "be known at once. Do this before the pipeline, or after it."
+        )
 
 
 def after_commit(connection: object, action: Callable[[], object]) -> None:

@@ -19,7 +19,7 @@ from jobstate import (
 )
 from jobstate.creation import create_job
 from jobstate.operations import transition
-from jobstate.store import Store, after_commit, driver_connection
+from jobstate.store import Store, after_commit, async_driver_connection, driver_connection
 from tests.djangos import django_connection
 from tests.factories import new_job
 
@@ -142,6 +142,23 @@ def test_what_is_no_connection_is_refused(connection: object) -> None:
     words = f"connection= is a {type(connection).__name__}: jobs are written in the transaction"
     with pytest.raises(ConfigurationError, match=words):
         driver_connection(connection)
+
+
+def test_a_connection_that_answers_later_is_refused(jobs_url: str, insert: Insert) -> None:
+    url = jobs_url.replace("+psycopg", "")
+    with psycopg.connect(url) as connection, connection.pipeline():
+        with pytest.raises(ConfigurationError, match="is in pipeline mode: it answers later"):
+            insert(connection)
+        assert not connection.closed
+
+
+async def test_a_connection_that_is_awaited_and_answers_later_is_refused_too(
+    jobs_url: str,
+) -> None:
+    url = jobs_url.replace("+psycopg", "")
+    async with await psycopg.AsyncConnection.connect(url) as connection, connection.pipeline():
+        with pytest.raises(ConfigurationError, match="is in pipeline mode: it answers later"):
+            await async_driver_connection(connection)
 
 
 @pytest.mark.parametrize("kind", [AsyncSession, AsyncEngine.connect], ids=["Session", "Connection"])

@@ -33,6 +33,12 @@ TURN = 2.0
 REST = 60.0
 """How long a storage that is down is left alone, in seconds."""
 
+REFUSALS = 3
+"""How many files in a row must be refused for the storage to count as down."""
+
+ASIDE = 3600.0
+"""How long a file that was refused is set aside, in seconds, so that it keeps no other waiting."""
+
 
 class Files(Protocol):
     """As much of a `Storage` as is needed here."""
@@ -79,6 +85,8 @@ class Cleaner:
         self._files = files
         self._rests_until = 0.0
         self._turn_ends_at = math.inf
+        self._refused_in_a_row = 0
+        self._aside: dict[UUID, float] = {}
 
     def clean_assets(self) -> int:
         """Remove files of attempts that are over; return how many."""
@@ -140,6 +148,8 @@ class Cleaner:
             return True
         if self._files is None or not self._may_remove_files:
             return False
+        if time.monotonic() < self._aside.get(file.asset_id, 0.0):
+            return False
         if self._files.url_of(file.storage_path) != file.url:
             logger.warning(
                 "Asset %s is left where it is: %s is not in the storage that is set now.",
@@ -150,10 +160,23 @@ class Cleaner:
         try:
             self._files.delete(file.storage_path)
         except StorageUnavailable as error:
-            self._rests_until = time.monotonic() + REST
-            logger.warning("Files are removed in %.0f s: %s", REST, error)
+            self._refused(file, error)
             return False
+        self._refused_in_a_row = 0
         return True
+
+    def _refused(self, file: StoredFile, error: StorageUnavailable) -> None:
+        """Set a file aside; and have the storage rest, unless it may be this file alone."""
+        now = time.monotonic()
+        self._aside = {asset: until for asset, until in self._aside.items() if now < until}
+        self._aside[file.asset_id] = now + ASIDE
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row < REFUSALS and now < self._turn_ends_at:
+            logger.warning("Asset %s is removed in %.0f s: %s", file.asset_id, ASIDE, error)
+            return
+        self._refused_in_a_row = 0
+        self._rests_until = now + REST
+        logger.warning("Files are removed in %.0f s: %s", REST, error)
 
 
 def due_assets(interval: float, limit: int) -> Operation[list[StoredFile]]:

@@ -7,6 +7,7 @@ import pytest
 from jobstate import Asset, JobService, JobStatus, reporting, sweeping
 from jobstate.assets import Content
 from jobstate.attempts import ending
+from jobstate.cleaning import REFUSALS
 from jobstate.states import ErrorCode
 from tests.assets.scene import FileScene
 from tests.factories import hold_of, landed, released, take, together
@@ -165,35 +166,50 @@ def test_a_file_that_another_asset_names_stays(scene: FileScene, service: JobSer
     assert first.id not in scene.rows()
 
 
-def test_a_storage_that_is_down_is_asked_once_and_keeps_nobody_waiting(scene: FileScene) -> None:
-    files = [superseded(scene)[0] for _ in range(3)]
+def test_a_storage_that_is_down_is_asked_little_and_keeps_nobody_waiting(scene: FileScene) -> None:
+    files = [superseded(scene)[0] for _ in range(REFUSALS + 2)]
     lost = scene.lost()
     scene.files.is_down = lambda _: True
-    assert (scene.sweep().cleaned, len(scene.files.asked)) == (0, 1)
+    assert (scene.sweep().cleaned, len(scene.files.asked)) == (0, REFUSALS)
     assert scene.read(lost).worker_id is None
     scene.assets_are_due()
     scene.sweep()
-    assert len(scene.files.asked) == 1, "it rests"
+    assert len(scene.files.asked) == REFUSALS, "it rests"
     scene.keep_files_in(scene.root)
     scene.assets_are_due()
-    assert scene.sweep().cleaned == 3
+    assert scene.sweep().cleaned == len(files)
     assert not any(map(scene.exists, files))
 
 
-def test_a_file_that_cannot_be_removed_does_not_keep_the_others_for_ever(scene: FileScene) -> None:
-    stuck, _ = superseded(scene)
+def test_a_storage_that_takes_the_whole_turn_to_refuse_a_file_rests_at_once(
+    scene: FileScene,
+) -> None:
+    for _ in range(2):
+        superseded(scene)
+    cleaner = scene.sweeper._cleaner
+
+    def hang(_: str) -> bool:
+        cleaner._turn_ends_at = 0.0
+        return True
+
+    scene.files.is_down = hang
+    for _ in range(2):
+        scene.assets_are_due()
+        assert (scene.sweep().cleaned, len(scene.files.asked)) == (0, 1)
+
+
+def test_files_that_cannot_be_removed_keep_no_other(scene: FileScene) -> None:
+    """As those that somebody has locked, in a bucket or by their owner in a folder."""
+    stuck = [superseded(scene)[0] for _ in range(REFUSALS + 1)]
     others = [superseded(scene)[0] for _ in range(3)]
-    for _ in range(3):
-        # Each round begins after the rest, with what was not looked at for the longest time.
-        root, down = scene.root, stuck.storage_path
-        scene.keep_files_in(root)
-        scene.files.is_down = lambda path, down=down: path == down  # type: ignore[misc]
+    scene.files.is_down = {file.storage_path for file in stuck}.__contains__
+    for _ in range(2):
+        scene.assets_are_due()
         scene.sweep()
-    assert scene.rows() >= {stuck.id}
-    scene.sql("update jobstate.assets set next_check_at = now() where next_check_at is not null")
-    scene.keep_files_in(scene.root)
-    scene.sweep()
+        scene.sweeper._cleaner._rests_until = 0.0
     assert not any(map(scene.exists, others))
+    assert all(map(scene.exists, stuck))
+    assert len(scene.files.asked) == len(stuck) + len(others), "each is asked for once"
 
 
 def test_without_a_storage_files_wait_for_one(scene: FileScene) -> None:

@@ -99,6 +99,13 @@ def test_a_job_whose_files_cannot_be_removed_stays_and_keeps_no_other(scene: Fil
     assert without not in left(scene)
 
 
+def test_a_job_whose_file_cannot_be_removed_keeps_no_newer_one(scene: FileScene) -> None:
+    stuck, *others = (old_job(scene, age) for age in (5, 4, 3))
+    scene.files.is_down = lambda path: str(stuck) in path
+    assert scene.cleaner.purge({JobStatus.COMPLETED: DAY}) == len(others)
+    assert left(scene) == {stuck}
+
+
 def test_a_job_with_very_many_files_is_done_with_little_by_little(
     scene: FileScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

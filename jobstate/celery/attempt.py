@@ -60,6 +60,11 @@ class Attempt:
         """Whether the attempt still has its job."""
         return self.fence.grip
 
+    @property
+    def has_landed(self) -> bool:
+        """Whether it was this attempt that landed the job, or it stands in for that one."""
+        return self.grip is Grip.LANDED
+
     @classmethod
     def landed(cls, runtime: Runtime, job: Job) -> "Attempt":
         """Stand in for the attempt that landed a job and could not dispatch what follows it."""

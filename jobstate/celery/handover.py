@@ -51,19 +51,24 @@ class LostRun:
 
     def settle(self, desk: Desk) -> None:
         """End the job, or have it run again where that is its policy."""
-        held = desk.store.run(sweeping.held_by(desk.worker_id))
-        mine = [
-            Hold(job_id, attempt, desk.worker_id)
-            for (job_id, attempt), pid in held.items()
-            if (job_id, pid) == (self.job_id, self.pid)
-        ]
-        for hold in mine:
+        holds = self._holds(desk)
+        if not holds:
+            self._untaken().settle(desk)
+            # The process may have left behind a take that the database does only now.
+            holds = self._holds(desk)
+        for hold in holds:
             if self.code is not ErrorCode.WORKER_LOST:
                 self._end(desk, hold)
             elif is_gone(hold, self.pid, desk.bench):
                 desk.sweeper.rescue(hold)
-        if not mine:
-            self._untaken().settle(desk)
+
+    def _holds(self, desk: Desk) -> list[Hold]:
+        held = desk.store.run(sweeping.held_by(desk.worker_id))
+        return [
+            Hold(job_id, attempt, desk.worker_id)
+            for (job_id, attempt), pid in held.items()
+            if (job_id, pid) == (self.job_id, self.pid)
+        ]
 
     def _untaken(self) -> HandedOver:
         """Return what it is of a run that ended before it had taken the job."""

@@ -25,7 +25,8 @@ class JobRequest(Request):  # type: ignore[misc]  # Celery ships no types
     dispatches nothing: errbacks and the chord hear of the end from the job's landing.
     """
 
-    _is_handed_over = False
+    _is_ended = False
+    """Whether it was cancelled, or past its hard limit."""
 
     @cached_property
     def _context(self) -> Context:
@@ -72,8 +73,8 @@ class JobRequest(Request):  # type: ignore[misc]  # Celery ships no types
         runtime = installed(self.app)
         if runtime is None or runtime.keeper is None or not self._is_job or not self.worker_pid:
             return
-        if self._is_handed_over:
-            return  # What ends a run also has its process die, which is no reason of its own.
+        if self._is_ended:
+            return  # Its process dies of that, which is no reason of its own.
         try:
             job_id = job_id_of(self.id)
         except JobNotFound:
@@ -84,5 +85,5 @@ class JobRequest(Request):  # type: ignore[misc]  # Celery ships no types
             if pid not in (os.getpid(), attempt.runner):
                 return
             pid = os.getpid()
-        self._is_handed_over = True
+        self._is_ended = code is not ErrorCode.WORKER_LOST
         runtime.keeper.hand_over(LostRun(job_id, pid, code, ticket_of(self._context)))

@@ -66,7 +66,13 @@ def run_job(task: Task, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if task.job_logs:
             listen()
             attempt.reports.keep_logs()
-        value = run_body(attempt, partial(task.run, *args, **kwargs), resume=task.job_resume)
+        try:
+            value = run_body(attempt, partial(task.run, *args, **kwargs), resume=task.job_resume)
+        except BaseException:
+            if not attempt.has_landed:
+                # Whatever Celery takes for a failure now, such as one of a hook, it is none.
+                request.errbacks = request.chord = None
+            raise
     attempt.dispatching = True
     # Whatever keeps Celery from dispatching what follows, the job has not failed.
     request.errbacks = None

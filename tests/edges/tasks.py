@@ -232,3 +232,21 @@ class StumblesWhenItFails(JobTask):
 def stumbles_when_it_fails(self: JobTask, when: str) -> None:
     count(self)
     raise ValueError(when)
+
+
+class StumblesWhenItRetries(JobTask):
+    """A task whose hook is broken."""
+
+    abstract = True
+
+    def on_retry(self, *_: object) -> None:
+        """Raise."""
+        raise RuntimeError("The hook is broken.")
+
+
+@shared_task(base=StumblesWhenItRetries, bind=True)
+def stumbles_when_it_retries(self: JobTask) -> int:
+    count(self)
+    if self.job.attempt == 1:
+        raise self.retry(countdown=0)
+    return self.job.attempt

@@ -67,6 +67,17 @@ def test_errbacks_are_told_once_by_a_task_whose_hook_raises(edge: EdgeSite) -> N
     edge.failed(unstarted, "exception", "The hook is broken.")
 
 
+def test_errbacks_are_not_told_of_a_retry_whose_hook_raises(edge: EdgeSite) -> None:
+    """To Celery, the task has failed then."""
+    edge.start()
+    errback = edge.task("runs").si()
+    told = errback.freeze().id
+    job = edge.enqueue_with("stumbles_when_it_retries", link_error=errback)
+    assert edge.completed(job).attempt == 2
+    edge.logged("The hook is broken.")
+    assert (edge.runs(job), edge.counts(told)) == ([1, 2], 0)
+
+
 def test_retries_are_counted_for_an_id_in_capital_letters(edge: EdgeSite) -> None:
     edge.start()
     edge.publish(SHOUTING, "retries_for_ever")

@@ -37,7 +37,10 @@ REFUSALS = 3
 """How many files in a row must be refused for the storage to count as down."""
 
 ASIDE = 3600.0
-"""How long a file that was refused is set aside, in seconds, so that it keeps no other waiting."""
+"""How long a file that cannot be removed is set aside, in seconds: it keeps no other waiting."""
+
+MOST_ASIDE = 10_000
+"""How many files are remembered as set aside; of more, all are tried again."""
 
 
 class Files(Protocol):
@@ -87,6 +90,7 @@ class Cleaner:
         self._turn_ends_at = math.inf
         self._refused_in_a_row = 0
         self._aside: dict[UUID, float] = {}
+        self._expired_to: OldJob | None = None
 
     def clean_assets(self) -> int:
         """Remove files of attempts that are over; return how many."""
@@ -106,26 +110,40 @@ class Cleaner:
     def purge_expired(self) -> int:
         """Remove jobs that were kept as long as the settings say; return how many."""
         retention = self._settings.retention
+        if not retention:
+            return 0
         self._turn_ends_at = time.monotonic() + TURN
-        return self.purge(retention, ROUNDS) if retention else 0
+        # The next call goes on where this one ends: what stays must not be all that is looked at.
+        purged, self._expired_to = self._purge_from(self._expired_to, retention, ROUNDS)
+        return purged
 
-    def purge(self, ages: Mapping[JobStatus, float], rounds: int | None = None) -> int:
+    def purge(self, ages: Mapping[JobStatus, float]) -> int:
         """Remove jobs that landed longer ago than their status is kept; return how many.
 
         Args:
             ages: For each status, the age in seconds.
-            rounds: How many batches; without it, all there are.
         """
-        purged, done, last = 0, 0, None
+        return self._purge_from(None, ages, None)[0]
+
+    def _purge_from(
+        self, last: OldJob | None, ages: Mapping[JobStatus, float], rounds: int | None
+    ) -> tuple[int, OldJob | None]:
+        """Remove those after this one, in so many batches, or all; return how many, and to where.
+
+        A batch of which there was no time to remove all files counts as not looked at.
+        """
+        purged, done, done_to = 0, 0, last
         while rounds is None or done < rounds:
             done += 1
             # From where it was: neither what stays is tried again, nor the rows that are gone read.
             found = self._store.run(purgeable(ages, last, BATCH, with_files=self._may_remove_files))
             purged += len(self._purge([old.job_id for old in found]))
             if len(found) < BATCH:
-                break
+                return purged, None
             last = found[-1]
-        return purged
+            if self._may_remove_files:
+                done_to = last
+        return purged, done_to
 
     def _purge(self, job_ids: list[UUID]) -> set[UUID]:
         if not job_ids:
@@ -156,6 +174,7 @@ class Cleaner:
                 file.asset_id,
                 file.url,
             )
+            self._set_aside(file)
             return False
         try:
             self._files.delete(file.storage_path)
@@ -167,16 +186,19 @@ class Cleaner:
 
     def _refused(self, file: StoredFile, error: StorageUnavailable) -> None:
         """Set a file aside; and have the storage rest, unless it may be this file alone."""
-        now = time.monotonic()
-        self._aside = {asset: until for asset, until in self._aside.items() if now < until}
-        self._aside[file.asset_id] = now + ASIDE
+        self._set_aside(file)
         self._refused_in_a_row += 1
-        if self._refused_in_a_row < REFUSALS and now < self._turn_ends_at:
+        if self._refused_in_a_row < REFUSALS and self._may_remove_files:
             logger.warning("Asset %s is removed in %.0f s: %s", file.asset_id, ASIDE, error)
             return
         self._refused_in_a_row = 0
-        self._rests_until = now + REST
+        self._rests_until = time.monotonic() + REST
         logger.warning("Files are removed in %.0f s: %s", REST, error)
+
+    def _set_aside(self, file: StoredFile) -> None:
+        if len(self._aside) >= MOST_ASIDE:
+            self._aside.clear()
+        self._aside[file.asset_id] = time.monotonic() + ASIDE
 
 
 def due_assets(interval: float, limit: int) -> Operation[list[StoredFile]]:

@@ -106,6 +106,31 @@ def test_a_job_whose_file_cannot_be_removed_keeps_no_newer_one(scene: FileScene)
     assert left(scene) == {stuck}
 
 
+def test_files_that_are_elsewhere_keep_no_newer_job_and_are_told_of_once(
+    scene: FileScene,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As after the storage was changed: more stay than a round looks at."""
+    monkeypatch.setattr("jobstate.cleaning.BATCH", 1)
+    monkeypatch.setattr("jobstate.cleaning.ROUNDS", 2)
+    monkeypatch.setattr("jobstate.cleaning.TURN", 600.0)
+    scene.settings = Settings(database_url="unused", retention={JobStatus.COMPLETED: DAY})
+    elsewhere = {old_job(scene, age) for age in (9, 8, 7)}
+    scene.keep_files_in(tmp_path / "new")
+    for age in (4, 3):
+        old_job(scene, age)
+    for _ in range(6):
+        scene.sweep()
+    assert left(scene) == elsewhere
+    assert caplog.text.count("is not in the storage that is set now") == len(elsewhere)
+    scene.keep_files_in(scene.root.parent / "store")
+    for _ in range(3):
+        scene.sweep()
+    assert left(scene) == set()
+
+
 def test_a_job_with_very_many_files_is_done_with_little_by_little(
     scene: FileScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,9 +70,10 @@ def register_worker(
     return Operation("register_worker", params, nothing)
 
 
-def renew_lease(worker_id: UUID, lease: float) -> Operation[bool]:
-    """Prolong a worker's lease. False: the worker was buried."""
-    return Operation("renew_lease", {"worker_id": worker_id, "lease": lease}, bool)
+def renew_lease(worker_id: UUID, lease: float, queues: list[str] | None = None) -> Operation[bool]:
+    """Prolong a worker's lease, and note its queues if given. False: the worker was buried."""
+    params = {"worker_id": worker_id, "lease": lease, "queues": queues}
+    return Operation("renew_lease", params, bool)
 
 
 def end_worker(worker_id: UUID) -> Operation[None]:

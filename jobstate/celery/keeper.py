@@ -51,8 +51,7 @@ class Keeper:
         self._worker = worker
         self._settings = runtime.settings
         self._hostname = worker.hostname or socket.gethostname()
-        queues = [str(name) for name in worker.app.amqp.queues.consume_from]
-        self._lease = Lease(runtime, self._hostname, queues)
+        self._lease = Lease(runtime, self._hostname, self._queues)
         self._store = KeeperStore.open(runtime.settings)
         self._sweeper = Sweeper(
             self._store,
@@ -92,6 +91,10 @@ class Keeper:
         self._runtime.keeper = None
         self._runtime.seat.worker_id = self._runtime.seat.main_pid = None
         self._store.close()
+
+    def _queues(self) -> list[str]:
+        """Return what the worker consumes now: remote control adds queues, and cancels them."""
+        return [str(name) for name in list(self._worker.app.amqp.queues.consume_from)]
 
     def _keep_jobs(self) -> None:
         duties: list[tuple[Callable[[], object], float]] = [

@@ -6,6 +6,7 @@ It has a thread and a connection of its own, which nothing else may delay.
 import logging
 import os
 import threading
+from collections.abc import Callable
 from uuid import uuid4
 
 from jobstate import sweeping
@@ -24,7 +25,7 @@ class Lease:
     The id is in the `seat` of the runtime while there is a lease: no body takes a job without.
     """
 
-    def __init__(self, runtime: Runtime, hostname: str, queues: list[str]) -> None:
+    def __init__(self, runtime: Runtime, hostname: str, queues: Callable[[], list[str]]) -> None:
         self._runtime = runtime
         self._settings = runtime.settings
         self._hostname = hostname
@@ -68,7 +69,7 @@ class Lease:
     def _renew(self) -> None:
         seat, lease = self._runtime.seat, self._settings.lease
         if (worker_id := seat.worker_id) is not None:
-            if self._store.run(sweeping.renew_lease(worker_id, lease)):
+            if self._store.run(sweeping.renew_lease(worker_id, lease, self._queues())):
                 return
             # Its jobs are somebody else's by now: no body may take any more under this name.
             seat.worker_id = None
@@ -80,6 +81,8 @@ class Lease:
         fresh = uuid4()
         setup = setup_of(self._runtime.app, self._settings).encode()
         self._store.run(
-            sweeping.register_worker(fresh, self._hostname, os.getpid(), self._queues, lease, setup)
+            sweeping.register_worker(
+                fresh, self._hostname, os.getpid(), self._queues(), lease, setup
+            )
         )
         seat.worker_id = fresh

@@ -1308,9 +1308,11 @@ from patience
 on conflict (id) do nothing;
 
 -- name: renew_lease
--- Prolong a worker's lease; no row means that the worker was buried.
+-- Prolong a worker's lease, and note what it consumes by now, if that is told; no row means that the
+-- worker was buried.
 with {patience}
 update {schema}.workers set
+    queues = coalesce(cast(:queues as text[]), queues),
     heartbeat_at = clock_timestamp(),
     lease_until = clock_timestamp() + make_interval(secs => cast(:lease as double precision))
 from patience

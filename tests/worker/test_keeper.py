@@ -56,6 +56,23 @@ def test_a_worker_is_one_row_whose_heartbeat_is_renewed(site: Site, execute: Exe
     assert execute(statement, worker_id) == [(site.worker.pid, ["celery"], True)]
 
 
+def test_the_row_has_the_queues_that_the_worker_consumes_by_now(
+    site: Site, execute: Execute
+) -> None:
+    statement = "select queues from jobstate.workers where id = %s"
+    worker_id = living(execute)
+    for tell, queues in (
+        (site.app.control.add_consumer, {"celery", "late"}),
+        (site.app.control.cancel_consumer, {"celery"}),
+    ):
+        tell("late")
+
+        def are_noted(expected: set[str] = queues) -> bool:
+            return set(execute(statement, worker_id)[0][0]) == expected
+
+        eventually(are_noted, f"the queues {queues}")
+
+
 def test_a_job_is_held_by_the_worker_and_a_process_of_its_pool(
     site: Site, execute: Execute
 ) -> None:

@@ -77,8 +77,7 @@ def test_a_job_that_is_terminated_while_it_waits_to_be_taken_never_runs(edge: Ed
     with locked(edge, job):
         edge.publish(job, "runs", ticket=0)
         edge.logged(f"Job {job.id} waits", "to start")
-        edge.app.control.terminate(str(job.id))
-        edge.logged("Terminating", str(job.id))
+        edge.revoke(job, terminate=True)
     edge.failed(job, "cancelled", "The job was cancelled.")
     assert edge.runs(job) == []
 

@@ -85,9 +85,10 @@ class Site:
             **options,
         )
 
-    def revoke(self, job: Job) -> None:
-        """Revoke a job past jobstate, and wait until the worker knows."""
-        answers = self.app.control.revoke(str(job.id), reply=True, limit=1, timeout=PATIENCE)
+    def revoke(self, job: Job, **options: Any) -> None:
+        """Revoke a job past jobstate, and wait until the worker has done it."""
+        options = {"reply": True, "limit": 1, "timeout": PATIENCE, **options}
+        answers = self.app.control.revoke(str(job.id), **options)
         assert answers, "the worker did not answer"
 
     def waiting(self, queue: str = "celery") -> list[Mapping[str, Any]]:

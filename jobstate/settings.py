@@ -13,10 +13,17 @@ from jobstate.states import TERMINAL_STATUSES, JobStatus
 _PREFIX = "jobstate_"
 # The sweeper doubles some of them ten times, and Postgres still has to add them to its clock.
 _LONGEST = timedelta(days=36_525).total_seconds()
+# What a column of Postgres holds, and more than anybody counts to.
+_MOST = 2_000_000_000
 _IDENTIFIER = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 
 
-def _seconds(value: object) -> float:
+def seconds(value: object) -> float:
+    """Read a duration.
+
+    Raises:
+        ValueError: It is none; so below.
+    """
     if isinstance(value, timedelta):
         value = value.total_seconds()
     number = _number(value)
@@ -36,15 +43,16 @@ def _number(value: object) -> float:
         raise ValueError("it must be a number") from None
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """Read a whole number."""
     number = _number(value)
-    if number < 0 or not number.is_integer():
-        raise ValueError("it must be a whole number, 0 or more")
+    if not 0 <= number <= _MOST or not number.is_integer():
+        raise ValueError("it must be a whole number, 0 or more, and two thousand million at most")
     return int(number)
 
 
 def _positive(value: object) -> int:
-    number = _count(value)
+    number = count(value)
     if number == 0:
         raise ValueError("it must be a whole number above 0")
     return number
@@ -88,7 +96,7 @@ def _storage_url(value: object) -> str:
 
 def _threshold(value: object) -> int | None:
     """Read a prepare threshold; the environment spells None as text."""
-    return None if value in (None, "None", "none", "") else _count(value)
+    return None if value in (None, "None", "none", "") else count(value)
 
 
 def _retention(value: object) -> Mapping[JobStatus, float]:
@@ -96,7 +104,7 @@ def _retention(value: object) -> Mapping[JobStatus, float]:
         raise ValueError("it must map statuses to durations")  # noqa: TRY004 - collected
     if unknown := set(value) - TERMINAL_STATUSES:
         raise ValueError(f"{', '.join(map(repr, sorted(map(str, unknown))))} is no terminal status")
-    return {JobStatus(status): _seconds(age) for status, age in value.items()}
+    return {JobStatus(status): seconds(age) for status, age in value.items()}
 
 
 def _error_message(value: object) -> str:
@@ -119,40 +127,40 @@ class Settings:
     schema: str = _setting("jobstate", _identifier)
     """The Postgres schema that holds the tables."""
 
-    lease: float = _setting(30.0, _seconds)
+    lease: float = _setting(30.0, seconds)
     """How long a worker's silence is tolerated, in seconds; a statement's answer may take half."""
 
-    heartbeat: float = _setting(10.0, _seconds)
+    heartbeat: float = _setting(10.0, seconds)
     """How often a worker renews its lease, in seconds; at most a third of the lease."""
 
-    sweep_interval: float = _setting(5.0, _seconds)
+    sweep_interval: float = _setting(5.0, seconds)
     """How often a worker's sweeper looks for jobs that are due, in seconds."""
 
-    lost_grace: float = _setting(5.0, _seconds)
+    lost_grace: float = _setting(5.0, seconds)
     """How long a held job may be without a living process before it is rescued, in seconds."""
 
-    start_patience: float = _setting(60.0, _seconds)
+    start_patience: float = _setting(60.0, seconds)
     """How long a delivery waits for the database before it gives the message back, in seconds."""
 
-    publish_grace: float = _setting(5.0, _seconds)
+    publish_grace: float = _setting(5.0, seconds)
     """How old a queued job must be before the sweeper publishes what was not, in seconds."""
 
-    publish_timeout: float = _setting(1.0, _seconds)
+    publish_timeout: float = _setting(1.0, seconds)
     """How long one publication may take when the broker is slow or down, in seconds."""
 
-    republish_after: float = _setting(3600.0, _seconds)
+    republish_after: float = _setting(3600.0, seconds)
     """When a published job that did not start is published again without evidence, in seconds."""
 
-    queue_timeout: float | None = _setting(None, _seconds)
+    queue_timeout: float | None = _setting(None, seconds)
     """How long a job may wait in its queue before it fails, in seconds; None: for ever."""
 
-    max_rescues: int = _setting(3, _count)
+    max_rescues: int = _setting(3, count)
     """How often an idempotent job is run again after its worker was lost."""
 
-    progress_interval: float = _setting(0.5, _seconds)
+    progress_interval: float = _setting(0.5, seconds)
     """The shortest time between two writes of one attempt's progress, in seconds."""
 
-    cancel_grace: float = _setting(10.0, _seconds)
+    cancel_grace: float = _setting(10.0, seconds)
     """How long a running job may take to notice a cancellation, in seconds."""
 
     system_user_id: str | None = _setting(None, lambda value: _text(str(value)))

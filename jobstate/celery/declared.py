@@ -15,6 +15,7 @@ from jobstate.celery.runtime import Runtime
 from jobstate.creation import When
 from jobstate.errors import ConfigurationError
 from jobstate.ids import new_id
+from jobstate.settings import count, seconds
 from jobstate.values import new_id_of
 
 JOB_REQUEST = "jobstate.celery.request:JobRequest"
@@ -99,6 +100,27 @@ def refuse_what_ends_past_jobs(task: type[Task], app: Celery) -> None:
         )
 
 
+def refuse_what_no_row_can_have(task: type[Task]) -> None:
+    """Refuse limits of a task that cannot be stored: its jobs could not be taken.
+
+    Raises:
+        ConfigurationError: One of them is wrong.
+    """
+    for name, read in (
+        ("job_no_progress", seconds),
+        ("job_deadline", seconds),
+        ("job_max_rescues", count),
+    ):
+        value = getattr(task, name)
+        try:
+            if value is not None:
+                read(value)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Task {task.name} has {name}={value!r}, but {error}. Correct it, or leave it out."
+            ) from error
+
+
 def declared_policy(runtime: Runtime, task: Task) -> Policy:
     """Return how the task's jobs are run again; what it leaves open is in the settings."""
     no_progress, rescues = task.job_no_progress, task.job_max_rescues
@@ -107,6 +129,6 @@ def declared_policy(runtime: Runtime, task: Task) -> Policy:
     return Policy(
         idempotent=bool(task.acks_late),
         max_rescues=runtime.settings.max_rescues if rescues is None else rescues,
-        keep_partial=task.job_keep_partial,
+        keep_partial=bool(task.job_keep_partial),
         no_progress=no_progress,
     )

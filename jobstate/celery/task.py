@@ -21,6 +21,7 @@ from jobstate.celery.declared import (
     declared_call,
     own_options,
     refuse_what_ends_past_jobs,
+    refuse_what_no_row_can_have,
 )
 from jobstate.celery.eager import run_eagerly
 from jobstate.celery.enqueue import Call, submit
@@ -87,11 +88,13 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         Otherwise Celery would call its errbacks while the job is run again.
 
         Raises:
-            ConfigurationError: The task declares what has its runs end past their jobs.
+            ConfigurationError: The task declares what has its runs end past their jobs, or limits
+                that are none.
         """
         super().on_bound(app)
         if cls.job_track:
             refuse_what_ends_past_jobs(cls, app)
+            refuse_what_no_row_can_have(cls)
             if cls.acks_late:
                 cls.reject_on_worker_lost = True
 

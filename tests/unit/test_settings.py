@@ -94,7 +94,7 @@ REFUSED = [
     *(
         (name, value, "it must be a whole number")
         for name in ("max_rescues", "max_result_bytes", "max_parameters_bytes", "pool_size")
-        for value in (-1, 1.5, float("inf"), float("nan"), "-1")
+        for value in (-1, 1.5, float("inf"), float("nan"), "-1", 2**40)
     ),
     ("max_rescues", None, "it must be a number"),
     ("pool_size", 0, "it must be a whole number above 0"),

@@ -11,8 +11,12 @@ from jobstate.errors import ConfigurationError
 from jobstate.store.migrations import UserIdType
 
 _OPTIONS = frozenset(
-    {"channel_binding", "gssencmode", "options", "passfile", "service", "sslcert", "sslkey"}
-    | {"sslmode", "sslrootcert", "target_session_attrs"}
+    {"channel_binding", "hostaddr", "load_balance_hosts", "options", "passfile", "service"}
+    | {"target_session_attrs", "require_auth", "requirepeer"}
+    | {"gssdelegation", "gssencmode", "gsslib", "krbsrvname"}
+    | {"sslcert", "sslcertmode", "sslcrl", "sslcrldir", "sslkey", "sslmode", "sslnegotiation"}
+    | {"sslpassword", "sslrootcert", "sslsni"}
+    | {"ssl_max_protocol_version", "ssl_min_protocol_version"}
 )
 """What of a database's OPTIONS says how to connect; the rest is about Django's own connections."""
 

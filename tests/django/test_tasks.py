@@ -90,11 +90,12 @@ def test_a_task_that_is_not_tracked_is_published_after_the_commit_like_any_other
 def test_the_url_of_djangos_database_leads_to_it(connection: Any) -> None:
     assert JobService(database_url(connection.alias)).stats().by_status is not None
     settings = {**connection.settings_dict, "USER": "a b", "PASSWORD": "p@ss/word", "PORT": 5433}
-    settings |= {"HOST": "db.example", "OPTIONS": {"sslmode": "require", "pool": True}}
+    how = {"sslmode": "require", "sslpassword": "p@ss", "require_auth": "scram-sha-256"}
+    settings |= {"HOST": "db.example", "OPTIONS": {**how, "pool": True}}
     connection.settings_dict = settings
     assert database_url(connection.alias) == (
         f"postgresql+psycopg://a%20b:p%40ss%2Fword@db.example:5433/{settings['NAME']}"
-        "?sslmode=require"
+        "?sslmode=require&sslpassword=p%40ss&require_auth=scram-sha-256"
     )
 
 

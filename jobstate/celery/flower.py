@@ -7,14 +7,17 @@ and its state with; everything else goes through its own search index and tables
 import asyncio
 import json
 import logging
+import math
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from numbers import Real
 from typing import Any
 from uuid import UUID
 
+import click
 import flower.app
 import flower.events
 from celery import states
@@ -227,8 +230,19 @@ def set_up() -> None:
     if options.tasks_columns == _UNCHANGED:
         options.tasks_columns = SHOWN
     if "jobstate_refresh" not in options:
-        define("jobstate_refresh", REFRESH, type=Real)
-        define("jobstate_history", HISTORY, type=int)
+        for name, value, kind in (
+            ("jobstate_refresh", REFRESH, Real),
+            ("jobstate_history", HISTORY, int),
+        ):
+            define(name, value, type=kind, callback=partial(_check, name))
+
+
+def _check(name: str, value: float) -> None:
+    # Flower is a command of click's, which tells this without a traceback.
+    if not 0 < value < math.inf:
+        raise click.UsageError(
+            f"{name} is {value}, but it must be a number above 0. Correct Flower's configuration."
+        )
 
 
 def _call_of(summary: Summary) -> dict[str, Any]:

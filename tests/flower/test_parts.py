@@ -1,7 +1,10 @@
 """The parts of what Flower shows that need no Flower to be tested."""
 
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -131,6 +134,24 @@ def test_tasks_that_flower_has_kept_in_its_own_file_become_jobs_too(
     kept = Task("2")
     kept.__class__ = JobInFlower
     assert kept.as_dict()["owner"] is None
+
+
+@pytest.mark.parametrize("name", ["jobstate_refresh", "jobstate_history"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_setting_that_cannot_be_is_told_without_a_traceback(
+    name: str, value: int, tmp_path: Path
+) -> None:
+    config = tmp_path / "flowerconfig.py"
+    config.write_text(f"import jobstate.flower\n\n{name} = {value}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "--broker", "memory://", "flower", f"--conf={config}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"Error: {name} is {value}, but it must be a number above 0." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_broker_that_is_away_is_left_alone_for_a_while(

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+CONSUMER_TIMEOUT = 1800.0
+"""The consumer timeout of RabbitMQ where nothing is set, in seconds. A client is not told it: of a
+server that has another one, only whoever runs it knows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:

@@ -11,13 +11,10 @@ from jobstate.celery.broker import bounded_connection
 from jobstate.celery.runtime import installed
 from jobstate.celery.task import JobTask
 from jobstate.settings import Settings
-from jobstate.setups import Setup, TaskSetup
+from jobstate.setups import CONSUMER_TIMEOUT, Setup, TaskSetup
 
 # What kombu does where nothing is set, in seconds.
 _VISIBILITY = {"redis": 3600.0, "rediss": 3600.0, "sentinel": 3600.0, "sqs": 1800.0}
-
-_CONSUMER_TIMEOUT = 1800.0
-"""What RabbitMQ does where nothing is set, in seconds."""
 
 
 def setup_of(app: Celery, settings: Settings) -> Setup:
@@ -88,7 +85,7 @@ def _consumer_timeout(conf: Any) -> float:
         if isinstance(getattr(queue, "queue_arguments", None), Mapping)
         and "x-consumer-timeout" in queue.queue_arguments
     ]
-    return float(min(declared, default=_CONSUMER_TIMEOUT))
+    return float(min(declared, default=CONSUMER_TIMEOUT))
 
 
 def _without_credentials(url: str) -> str:

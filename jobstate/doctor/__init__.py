@@ -21,13 +21,19 @@ _BROKER_PATIENCE = 5.0
 """How long the broker may take to answer, in seconds."""
 
 
-def examine(settings: Settings, app: Any = None, grace: float | None = None) -> list[Finding]:
+def examine(
+    settings: Settings,
+    app: Any = None,
+    grace: float | None = None,
+    consumer_timeout: float | None = None,
+) -> list[Finding]:
     """Return all that is wrong. A database or a broker that is away is a finding, no error.
 
     Args:
         settings: What to examine.
         app: The Celery app whose tasks and broker are examined too; without it, workers tell some.
         grace: How long the platform waits between SIGTERM and SIGKILL, in seconds.
+        consumer_timeout: That of the RabbitMQ server, in seconds; by default, the usual one.
     """
     seen = _Seen()
     # What reads must work behind a pooler too, whatever is set.
@@ -37,7 +43,7 @@ def examine(settings: Settings, app: Any = None, grace: float | None = None) -> 
     finally:
         service.close()
     named = _named(seen.setups)
-    found += configured.redelivery(named, seen.tasks, seen.observed)
+    found += configured.redelivery(named, seen.tasks, seen.observed, consumer_timeout)
     found += configured.differing(named)
     found += configured.connections(named)
     found += configured.celery(named, seen.tasks)

@@ -163,7 +163,8 @@ _TEXTS = {
         ),
         remedy=(
             "Raise consumer_timeout of the server, or x-consumer-timeout of the queue, above "
-            "the hard time limit of every late task."
+            "the hard time limit of every late task. A server tells its own to no client: where it "
+            "is not 30 minutes, say --consumer-timeout."
         ),
     ),
     Check.SOCKET_TIMEOUTS: _Text(

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from jobstate.doctor.checks import Check, Finding
 from jobstate.doctor.questions import Observed
-from jobstate.setups import Setup, TaskSetup
+from jobstate.setups import CONSUMER_TIMEOUT, Setup, TaskSetup
 
 AHEAD = 60.0
 """How long a message may wait in a worker for its time, in seconds; sweepers hold others back."""
@@ -18,14 +18,25 @@ Named = Sequence[tuple[str, Setup]]
 
 
 def redelivery(
-    named: Named, tasks: Sequence[TaskSetup], observed: Mapping[str, Observed]
+    named: Named,
+    tasks: Sequence[TaskSetup],
+    observed: Mapping[str, Observed],
+    consumer_timeout: float | None = None,
 ) -> Iterator[Finding]:
-    """Find brokers that deliver a message again while its task runs."""
+    """Find brokers that deliver a message again while its task runs.
+
+    `consumer_timeout` is that of the RabbitMQ server, where somebody says so.
+    """
     longest_wait, told = _longest(tasks, observed)
     for who, setup in named:
+        # What a queue declares goes before what the server has.
+        is_assumed = setup.consumer_timeout == CONSUMER_TIMEOUT
+        of_consumers = (
+            consumer_timeout if is_assumed and consumer_timeout else setup.consumer_timeout
+        )
         for check, limit, what in (
             (Check.VISIBILITY_TIMEOUT, setup.visibility_timeout, "a visibility timeout"),
-            (Check.CONSUMER_TIMEOUT, setup.consumer_timeout, "a consumer timeout"),
+            (Check.CONSUMER_TIMEOUT, of_consumers, "a consumer timeout"),
         ):
             if limit is not None and longest_wait >= limit:
                 yield Finding(check, f"{who} on {setup.broker} has {what} of {limit:g} s; {told}.")

@@ -64,10 +64,15 @@ class Installation:
         store.run(sweeping.register_worker(uuid4(), hostname, 1, ["celery", "q"], 600, setup))
         store.run(sweeping.see(settings))
 
-    def examine(self, app: Celery | None = None, grace: float | None = None) -> list[Finding]:
+    def examine(
+        self,
+        app: Celery | None = None,
+        grace: float | None = None,
+        consumer_timeout: float | None = None,
+    ) -> list[Finding]:
         """Have the doctor look, at an app or at the workers alone."""
         settings = self.settings(app or self.apps[0])
-        return examine(settings, app, grace)
+        return examine(settings, app, grace, consumer_timeout)
 
 
 @pytest.fixture(autouse=True)

@@ -108,6 +108,22 @@ def test_a_consumer_timeout_below_the_hard_limit_is_found(installation: Installa
         assert f"a consumer timeout of {found} s" in checks[Check.CONSUMER_TIMEOUT]
 
 
+def test_a_server_with_another_consumer_timeout_is_believed_but_for_queues_with_their_own(
+    installation: Installation,
+) -> None:
+    queues = [Queue("slow", queue_arguments={"x-consumer-timeout": 3_600_000})]
+    installation.broker_url = "amqp://127.0.0.1:1//"
+
+    def told(told: float, **conf: Any) -> str | None:
+        app = installation.app(task_time_limit=4000, **conf)
+        found = installation.examine(app, consumer_timeout=told)
+        return next((each.what for each in found if each.check is Check.CONSUMER_TIMEOUT), None)
+
+    assert told(7200) is None
+    assert " has a consumer timeout of 3000 s; " in str(told(3000))
+    assert " has a consumer timeout of 3600 s; " in str(told(7200, task_queues=queues))
+
+
 @pytest.mark.parametrize(
     ("conf", "check", "said"),
     [

@@ -89,6 +89,17 @@ async def asubmit(
         return job
 
 
+def submit_here(runtime: Runtime, call: Call) -> Job:
+    """Do the same for a call of a body, or of Celery, which dispatches what follows a landed job.
+
+    That waits for the database: to Celery, a chord has failed whose body cannot be enqueued.
+    """
+    attempt = current_attempt()
+    if attempt is None or not attempt.dispatching:
+        return submit(runtime, call)
+    return attempt.fence.wait_for(lambda: submit(runtime, call))
+
+
 def _submit(runtime: Runtime, call: Call, connection: object) -> Job:
     new = new_job(runtime, call)
     store = runtime.service.store

@@ -1,11 +1,13 @@
 """How the call of a task becomes a run of its job, and how its body asks for the next one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from celery import Task
 from celery.app.task import Context
+from celery.exceptions import Ignore, Reject, Retry
 
 from jobstate import tracing
 from jobstate.celery.announce import PROGRESS
@@ -101,6 +103,26 @@ def run_again(
         expires=moment_of(task.app, options, "expires"),
         retries=options.get("retries", 0),
     )
+
+
+@contextmanager
+def retrying(attempt: Attempt, error: BaseException | None) -> Iterator[None]:
+    """Have Celery retry the task for an error, in the block; note it where retries are exhausted.
+
+    What keeps the next message from being published is raised as it is.
+    """
+    attempt.retry_error = error
+    try:
+        yield
+    except Reject as rejected:
+        # Celery has wrapped it.
+        reason = rejected.reason
+        raise (reason if isinstance(reason, Exception) else rejected) from None
+    except (Ignore, Retry):
+        raise
+    except Exception as exhausted:
+        attempt.exhausted_by = exhausted
+        raise
 
 
 def _delivery_to(

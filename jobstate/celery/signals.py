@@ -21,21 +21,28 @@ from celery.app.task import Context
 from celery.exceptions import Reject
 from celery.worker.state import revoked
 
-from jobstate import attempts, delegating
-from jobstate.attempts import Landing, ending
+from jobstate.attempts import ending
 from jobstate.celery import outcome
 from jobstate.celery.attempt import Attempt, current_attempt, running_attempt
 from jobstate.celery.delegation import delegated_by
 from jobstate.celery.fence import Grip
 from jobstate.celery.handover import DelegateFailed, LostMessage, UnstartedRun
-from jobstate.celery.patience import insist
 from jobstate.celery.publish import TICKET, ticket_of
 from jobstate.celery.run import CALLED
 from jobstate.celery.runtime import Runtime, installed
 from jobstate.celery.task import JobTask
-from jobstate.errors import InvalidValueError, JobNotFound
-from jobstate.states import ErrorCode, JobStatus
-from jobstate.values import job_id_of, to_json
+from jobstate.celery.unheld import (
+    GIVEN_UP,
+    end_delegated,
+    fail_delegated,
+    land_delegated,
+    land_unstarted,
+    note_errbacks,
+    see_to_uncalled,
+)
+from jobstate.errors import JobNotFound
+from jobstate.states import ErrorCode
+from jobstate.values import job_id_of
 
 logger = logging.getLogger("jobstate")
 
@@ -64,7 +71,7 @@ def _never_raising(handler: Handler) -> Handler:
 def _on_failure(sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
     """Note that errbacks were dispatched; land what failed before its body, or was delegated."""
     if (delegated := _delegated_to(sender, sender.request)) is not None:
-        _fail_delegated(*delegated, sender.request, exception)
+        fail_delegated(*delegated, sender.request, exception)
         return
     runtime, job_id = _job_of(sender, task_id)
     if runtime is None or job_id is None:
@@ -75,7 +82,7 @@ def _on_failure(sender: Any, task_id: str, exception: BaseException, **_: Any) -
         attempt.clear_followups(failed=True)
     elif not isinstance(exception, Reject | TimeLimitExceeded | WorkerLostError):
         # Those the child has seen to, or the request hands over.
-        _land_unstarted(runtime, job_id, sender.request, exception)
+        land_unstarted(runtime, job_id, sender.request, exception)
 
 
 @_never_raising
@@ -91,11 +98,11 @@ def _on_internal_error(
         attempt.end()
     elif (context := Context(request or {})).is_eager:
         # Celery sends no other signal where eager exceptions propagate.
-        _land_unstarted(runtime, job_id, context, exception)
+        land_unstarted(runtime, job_id, context, exception)
     elif _is_raised_by(sender.on_failure, exception):
         # Celery has dispatched the errbacks, and sends no signal of the failure any more.
-        _land_unstarted(runtime, job_id, context, exception)
-        insist(lambda: _clear_errbacks(runtime, job_id), job_id)
+        land_unstarted(runtime, job_id, context, exception)
+        note_errbacks(runtime, job_id)
 
 
 @_never_raising
@@ -116,7 +123,7 @@ def _on_success(sender: Any, result: Any, **_: Any) -> None:
     """Note that Celery has dispatched the callbacks; land a job that was delegated."""
     if (delegated := _delegated_to(sender, sender.request)) is not None:
         if sender.request.id == str(delegated[1]):
-            _land_delegated(*delegated, sender.request, result)
+            land_delegated(*delegated, sender.request, result)
         return
     attempt = current_attempt()
     if attempt is not None and attempt.is_at(sender.request.id):
@@ -133,14 +140,14 @@ def _on_postrun(sender: Any, task_id: str, retval: Any, state: str | None, **_: 
     # An eager call has no broker that could bring the job again.
     requeue = isinstance(retval, Reject) and retval.requeue and not request.is_eager
     try:
-        if attempt is not None and attempt.grip is Grip.HELD and state in _GIVEN_UP:
+        if attempt is not None and attempt.grip is Grip.HELD and state in GIVEN_UP:
             if requeue:
                 attempt.release()
                 attempt.runtime.publish_stored(job_id)
             else:
                 attempt.land(outcome.failed(ErrorCode.REJECTED), followups=True)
         elif not hasattr(request, CALLED):
-            _see_to_uncalled(runtime, job_id, request, state, requeue=requeue)
+            see_to_uncalled(runtime, job_id, request, state, requeue=requeue)
     finally:
         if attempt is not None:
             attempt.end()
@@ -153,7 +160,7 @@ def _on_revoked(sender: Any, request: Any, **how: Any) -> None:
     """Hand over a job that was revoked before its start, or expired; or was delegated."""
     if (delegated := _delegated_to(sender, request)) is not None:
         code = ErrorCode.EXPIRED if how["expired"] else ErrorCode.CANCELLED
-        _end_delegated(*delegated, request, ending(code))
+        end_delegated(*delegated, request, ending(code))
         return
     runtime, job_id = _job_of(sender, request.id)
     if runtime is None or job_id is None or runtime.keeper is None:
@@ -194,14 +201,6 @@ def _on_unknown(sender: Any, message: Any, name: str, id: str, **_: Any) -> None
     runtime.keeper.hand_over(lost)
 
 
-_UNCALLED = (
-    "The task ran past its job: its class has a __call__ that does not call super().__call__(). "
-    "Call that instead of self.run()."
-)
-
-_GIVEN_UP = ("IGNORED", "REJECTED")
-"""Celery's states of a task whose body, or a hook before it, raised Ignore or Reject."""
-
 _HANDLERS: dict[str, Handler] = {
     "task_failure": _on_failure,
     "task_internal_error": _on_internal_error,
@@ -218,71 +217,6 @@ def _delegated_to(sender: Any, request: Context) -> tuple[Runtime, UUID, int] | 
     delegated = None if isinstance(sender, JobTask) else delegated_by(request.headers)
     runtime = None if delegated is None else installed(sender.app)
     return None if delegated is None or runtime is None else (runtime, *delegated)
-
-
-def _land_delegated(
-    runtime: Runtime, job_id: UUID, ticket: int, request: Context, result: object
-) -> None:
-    try:
-        stored = to_json(result, "result", runtime.settings.max_result_bytes)
-    except InvalidValueError as error:
-        _fail_delegated(runtime, job_id, ticket, request, error)
-    else:
-        landing = delegating.land_delegated(job_id, ticket, stored)
-        insist(lambda: runtime.service.store.run(landing), job_id)
-
-
-def _fail_delegated(
-    runtime: Runtime, job_id: UUID, ticket: int, request: Context, error: BaseException
-) -> None:
-    _end_delegated(runtime, job_id, ticket, request, _landing_of(runtime, error))
-
-
-def _end_delegated(
-    runtime: Runtime, job_id: UUID, ticket: int, request: Context, landing: Landing
-) -> None:
-    _settle(runtime, request, DelegateFailed(job_id, ticket, landing))
-
-
-def _landing_of(runtime: Runtime, error: BaseException) -> Landing:
-    return outcome.failure(error, runtime.settings, retries_exhausted=False)
-
-
-def _land_unstarted(runtime: Runtime, job_id: UUID, request: Context, error: BaseException) -> None:
-    """Land a job whose body never began."""
-    landing = _landing_of(runtime, error)
-    _settle(runtime, request, UnstartedRun(job_id, ticket_of(request), landing))
-
-
-def _see_to_uncalled(
-    runtime: Runtime, job_id: UUID, request: Context, state: str | None, *, requeue: bool
-) -> None:
-    """See to a job whose task's `__call__` was never reached: a hook gave it up, or a subclass."""
-    ticket = ticket_of(request)
-    if requeue or state == "RETRY":
-        lost = LostMessage(job_id, ticket)
-        runtime.service.store.run(lost.putting_back(runtime.settings.lost_grace))
-    elif state in _GIVEN_UP:
-        landing = outcome.failed(ErrorCode.REJECTED)
-        _settle(runtime, request, UnstartedRun(job_id, ticket, landing))
-    elif state == "SUCCESS":
-        landing = outcome.failed(ErrorCode.REJECTED, _UNCALLED)
-        _settle(runtime, request, UnstartedRun(job_id, ticket, landing))
-
-
-def _settle(runtime: Runtime, request: Context, event: UnstartedRun | DelegateFailed) -> None:
-    """Settle it here, or by the keeper where this is the main process."""
-    keeper = None if request.is_eager or runtime.seat.in_pool_process else runtime.keeper
-    if keeper is not None:
-        keeper.hand_over(event)
-    else:
-        insist(lambda: event.settle_in(runtime.service.store), event.job_id)
-
-
-def _clear_errbacks(runtime: Runtime, job_id: UUID) -> None:
-    """Note that the errbacks of a job were dispatched, if it has failed."""
-    if runtime.service.get_job_internal(job_id).status is JobStatus.FAILED:
-        runtime.service.store.run(attempts.clear_followups(job_id))
 
 
 def _is_raised_by(hook: Any, error: BaseException) -> bool:

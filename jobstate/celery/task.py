@@ -3,13 +3,12 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from celery import Celery, Task
 from celery.canvas import Signature
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore
 from celery.result import AsyncResult
 
 from jobstate.celery import delegation
@@ -24,9 +23,9 @@ from jobstate.celery.declared import (
     refuse_what_no_row_can_have,
 )
 from jobstate.celery.eager import run_eagerly
-from jobstate.celery.enqueue import Call, submit
+from jobstate.celery.enqueue import Call, submit, submit_here
 from jobstate.celery.habits import report_meta
-from jobstate.celery.run import is_of_a_function, run_again, run_job
+from jobstate.celery.run import is_of_a_function, retrying, run_again, run_job
 from jobstate.celery.runtime import runtime_of
 from jobstate.creation import When
 from jobstate.errors import ConfigurationError, JobCancelled, JobFailed, LeaseLost, OwnerRequired
@@ -229,12 +228,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
             run_again(self, attempt, args or (), kwargs or {}, options)
         else:
             call = self.checked_call(args or (), kwargs or {}, task_id, options)
-            enqueue = partial(submit, runtime_of(self.app), call)
-            if attempt is None or not attempt.dispatching:
-                task_id = str(enqueue().id)
-            else:
-                # To Celery, a chord has failed whose body cannot be enqueued.
-                task_id = str(attempt.fence.wait_for(enqueue).id)
+            task_id = str(submit_here(runtime_of(self.app), call).id)
         return self.AsyncResult(task_id)
 
     def apply(
@@ -279,17 +273,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         attempt = current_attempt()
         if attempt is None or self.request.called_directly:
             return super().retry(*args, exc=exc, **options)
-        attempt.retry_error = exc or sys.exception()
-        try:
+        with retrying(attempt, exc or sys.exception()):
             return super().retry(*args, exc=exc, **options)
-        except Reject as error:
-            # Celery has wrapped what kept the next message from being published.
-            raise (error.reason if isinstance(error.reason, Exception) else error) from None
-        except (Ignore, Retry):
-            raise
-        except Exception as error:
-            attempt.exhausted_by = error
-            raise
 
     def on_replace(self, sig: Signature) -> Any:
         """Have other tasks take the job over; see Celery's ``Task.replace``.

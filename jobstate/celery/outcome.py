@@ -57,7 +57,7 @@ def failure(error: BaseException, settings: Settings, *, retries_exhausted: bool
         "traceback": "".join(traceback.format_exception(error)),
     }
     if isinstance(error, JobFailed):
-        return failed(error.code, error.message, detail)
+        return failed(error.code, _said(error.message), detail)
     if isinstance(error, JobCancelled):
         return failed(ErrorCode.CANCELLED, None, detail)
     if isinstance(error, SoftTimeLimitExceeded | TimeLimitExceeded):
@@ -89,7 +89,14 @@ def described(error: BaseException) -> str:
     return mend_text(f"{type(error).__name__}: {_text_of(error)}")
 
 
-def _text_of(error: BaseException) -> str:
+def _said(message: object) -> str:
+    """Return what a task wants its owner to read, be it an exception, a number or nothing."""
+    if message is None:
+        return ErrorCode.EXCEPTION.message
+    return message if isinstance(message, str) else _text_of(message)
+
+
+def _text_of(error: object) -> str:
     try:
         return str(error) or type(error).__name__
     except Exception:  # noqa: BLE001 - an exception whose text is broken still has to be told

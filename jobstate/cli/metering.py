@@ -5,6 +5,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import click
 
+from jobstate.cli.ending import ended_by_sigterm
 from jobstate.cli.target import Target
 from jobstate.errors import ConfigurationError
 
@@ -46,7 +47,7 @@ def metrics(target: Target, *, port: int, address: str) -> None:
                 f"Nobody can listen on {address}, port {port}: {error.strerror}. "
                 "Choose another --port or --address."
             ) from error
-        with server:
+        with server, ended_by_sigterm():
             click.echo(f"Metrics: http://{address}:{server.server_port}/metrics")
             server.serve_forever()
 

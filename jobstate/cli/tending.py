@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from jobstate.cli.durations import Duration
+from jobstate.cli.ending import ended_by_sigterm
 from jobstate.cli.output import print_json, print_table, printable, span
 from jobstate.cli.target import Target
 from jobstate.errors import StoreUnavailable
@@ -49,8 +50,13 @@ def retry(target: Target, *, job_id: str, failed: bool, as_json: bool) -> None:
     status 1: it has not landed, or cannot be run again.
     """
     with target.sweeping_service() as service:
-        owner = service.get_job_internal(job_id).user_id
-        job = service.retry(job_id, owner, "failed" if failed else "all")
+        original = service.get_job_internal(job_id)
+        if not original.is_terminal:
+            raise click.ClickException(
+                f"Job {original.id} has not landed: it is {original.status}, and only what has "
+                "landed is run again. Wait for it, or cancel it."
+            )
+        job = service.retry(job_id, original.user_id, "failed" if failed else "all")
     if as_json:
         print_json(job.to_dict(internal=True))
     else:
@@ -80,7 +86,8 @@ def sweep(target: Target, *, every: float | None, as_json: bool) -> None:
             report = service.sweep()
         _print_report(report, as_json=as_json)
         if every is not None:
-            _go_on(service, every, as_json=as_json)
+            with ended_by_sigterm():
+                _go_on(service, every, as_json=as_json)
 
 
 @click.command()

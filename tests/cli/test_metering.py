@@ -1,6 +1,7 @@
 """`metrics` answers Prometheus."""
 
 import builtins
+import signal
 import socket
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ def test_metrics_are_served_where_it_says(start: Start, jobs_url: str, service: 
         text = answer.read().decode()
     assert 'jobstate_jobs_live{status="queued",type="export"} 1.0' in text
     assert "jobstate_up 1.0" in text
+    assert program.end(signal.SIGTERM) == 0
 
 
 def test_a_port_that_is_taken_costs_one_line(run: Run) -> None:

@@ -56,6 +56,12 @@ def test_a_landed_job_is_retried(run: Run, service: JobService) -> None:
     assert result.stdout == f"Job {again.id} is queued; it retries job {job.id}.\n"
 
 
+def test_a_job_that_has_not_landed_cannot_be_retried(run: Run, job_in: JobIn) -> None:
+    result = run("retry", str(job_in("processing").id))
+    assert result.exit_code == 1
+    assert "has not landed: it is processing, and only what has landed" in result.stderr
+
+
 def test_a_job_that_no_task_runs_cannot_be_retried(run: Run, job_in: JobIn) -> None:
     result = run("retry", str(job_in("failed").id))
     assert result.exit_code == 1
@@ -118,6 +124,14 @@ def test_sweeping_goes_on_round_after_round_until_it_is_interrupted(
     sweeping.read_until('"rescued": 0')
     sweeping.end(signal.SIGINT)
     assert "Traceback" not in sweeping.complaints
+
+
+def test_sweeping_ends_when_its_container_is_stopped(start: Start, jobs_url: str) -> None:
+    sweeping = start(*JOBSTATE, "sweep", "--every", "0.1", "--json", JOBSTATE_DATABASE_URL=jobs_url)
+    for _ in range(2):  # From the second round on, it goes on and on.
+        sweeping.read_until('"rescued": 0')
+    assert sweeping.end(signal.SIGTERM) == 0
+    assert sweeping.complaints == ""
 
 
 def test_sweeping_outlasts_a_database_that_goes_away(

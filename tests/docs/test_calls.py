@@ -42,6 +42,7 @@ THEIRS = {
     *("increase", "rate"),  # of Prometheus
     *("len", "tqdm"),
     "jobstate.jobs",  # a table
+    "request.auser",  # of Django
 }
 """What is not ours."""
 

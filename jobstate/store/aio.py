@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -120,7 +121,11 @@ class AsyncStore:
     async def run_all(self, script: Script[T]) -> T:
         """Run the operations of a script in one transaction, and return what it returns."""
         with translated():
-            async with self._connection() as connection, connection.transaction():
+            async with (
+                self._connection() as connection,
+                _read_committed(connection),
+                connection.transaction(),
+            ):
                 await connection.execute(self._queries["begin"].encode(), prepare=False)
                 answer = None
                 try:
@@ -171,3 +176,15 @@ class AsyncStore:
                 else:
                     # Closed, or interrupted in the middle of a statement.
                     await pooled.invalidate()
+
+
+@asynccontextmanager
+async def _read_committed(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Do the same as its namesake of the blocking store."""
+    before = connection.isolation_level
+    await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+    try:
+        yield
+    finally:
+        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            await connection.set_isolation_level(before)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine
 
@@ -105,6 +106,7 @@ class Store:
         with (
             translated(),
             self._connection() as (connection, cursors),
+            _read_committed(connection),
             connection.transaction(),
         ):
             connection.execute(self._queries["begin"].encode(), prepare=False)
@@ -165,6 +167,18 @@ class Store:
                     pooled.invalidate()
         finally:
             pooled.close()
+
+
+@contextmanager
+def _read_committed(connection: Connection) -> Iterator[None]:
+    """Have the statements of a transaction see what was committed while they waited for a lock."""
+    before = connection.isolation_level
+    connection.isolation_level = IsolationLevel.READ_COMMITTED
+    try:
+        yield
+    finally:
+        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            connection.isolation_level = before
 
 
 class _UndoneError(Exception):

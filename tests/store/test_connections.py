@@ -1,12 +1,15 @@
 """Whose connections are used, in which state they are left, and what survives their loss."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from jobstate import (
@@ -20,6 +23,7 @@ from jobstate import (
 )
 from jobstate.store import Store, driver_connection
 from jobstate.store.migrations import apply
+from tests.factories import PATIENCE, eventually, waits_for_a_lock
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -217,3 +221,41 @@ async def test_all_text_can_be_stored_by_the_asyncio_service_too(
     job = await service.create_job(user_id, "report", {"price": "5 \u20ac"})
     assert (await service.get_job(job.id, user_id)).parameters == {"price": "5 \u20ac"}
     await service.close()
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_callers_engine_may_be_of_any_isolation(
+    jobs_url: str, user_id: UUID, connect: Connect, level: IsolationLevel
+) -> None:
+    """Who has waited for a lock goes on from what was committed meanwhile."""
+    engine = create_engine(jobs_url, isolation_level=level)
+    service, watcher, other = JobService(engine), connect(), connect()
+    job = service.create_job(user_id, "report")
+    other.execute("begin")
+    other.execute("update jobstate.jobs set progress_message = 'Mine'")
+    with ThreadPoolExecutor(1) as pool:
+        cancelling = pool.submit(service.cancel, job.id, user_id)
+        eventually(waits_for_a_lock(watcher))
+        other.execute("commit")
+        assert cancelling.result(PATIENCE).error_code == "cancelled"
+    with engine.connect() as connection:
+        assert connection.get_isolation_level() == level
+    engine.dispose()
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+async def test_a_callers_asyncio_engine_may_be_of_any_isolation(
+    jobs_url: str, user_id: UUID, connect: Connect, level: IsolationLevel
+) -> None:
+    engine = create_async_engine(jobs_url, isolation_level=level)
+    service, watcher, other = AsyncJobService(engine), connect(), connect()
+    job = await service.create_job(user_id, "report")
+    other.execute("begin")
+    other.execute("update jobstate.jobs set progress_message = 'Mine'")
+    cancelling = asyncio.create_task(service.cancel(job.id, user_id))
+    await asyncio.to_thread(eventually, waits_for_a_lock(watcher))
+    other.execute("commit")
+    assert (await cancelling).error_code == "cancelled"
+    async with engine.connect() as connection:
+        assert await connection.get_isolation_level() == level
+    await engine.dispose()

@@ -1,5 +1,7 @@
 """The command line: ``jobstate``, and ``celery --app NAME jobstate``."""
 
+import sys
+
 from jobstate.cli.demo import demo
 from jobstate.cli.diagnosis import doctor
 from jobstate.cli.group import jobstate
@@ -35,4 +37,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its status."""
-    jobstate(prog_name="jobstate")
+    try:
+        jobstate(prog_name="jobstate")
+    except OSError as error:  # of what is printed before there is a command, such as --help
+        sys.exit(f"Error: The output could not be written: {error}. Look for a full disk.")

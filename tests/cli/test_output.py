@@ -56,6 +56,22 @@ def test_a_closed_stdout_is_no_error(jobs_url: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("arguments", ["--help", "stats"])
+def test_output_that_cannot_be_written_is_told_in_one_line(arguments: str, jobs_url: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [PROGRAM, arguments],
+            env=environment(JOBSTATE_DATABASE_URL=jobs_url),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    (told,) = done.stderr.decode().splitlines()
+    assert done.returncode == 1
+    assert told.startswith("Error: ")
+    assert "No space left on device" in told
+
+
 def test_what_an_encoding_lacks_is_shown_as_its_code(jobs_url: str, service: JobService) -> None:
     service.create_job("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "größe→")
     done = subprocess.run(

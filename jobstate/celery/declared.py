@@ -79,12 +79,18 @@ def declared_message(
     return Message(task.name, args, kwargs, {**declared, **said})
 
 
-def refuse_what_ends_past_jobs(task: type[Task], app: Celery) -> None:
-    """Refuse options of Celery's with which the end of a run says nothing to its job.
+def refuse(task: type[Task], app: Celery) -> None:
+    """Refuse a task whose jobs could not go by what it declares.
 
     Raises:
-        ConfigurationError: The task has one.
+        ConfigurationError: It has its runs end past their jobs, or limits that are none.
     """
+    _refuse_what_ends_past_jobs(task, app)
+    _refuse_what_no_row_can_have(task)
+
+
+def _refuse_what_ends_past_jobs(task: type[Task], app: Celery) -> None:
+    """Refuse options of Celery's with which the end of a run says nothing to its job."""
     # Where the app has it on for all tasks, `install` refuses it.
     if task.retry_on_worker_lost and not app.conf.task_retry_on_worker_lost:
         raise ConfigurationError(
@@ -100,12 +106,8 @@ def refuse_what_ends_past_jobs(task: type[Task], app: Celery) -> None:
         )
 
 
-def refuse_what_no_row_can_have(task: type[Task]) -> None:
-    """Refuse limits of a task that cannot be stored: its jobs could not be taken.
-
-    Raises:
-        ConfigurationError: One of them is wrong.
-    """
+def _refuse_what_no_row_can_have(task: type[Task]) -> None:
+    """Refuse limits of a task that cannot be stored: its jobs could not be taken."""
     for name, read in (
         ("job_no_progress", seconds),
         ("job_deadline", seconds),

@@ -14,14 +14,7 @@ from celery.result import AsyncResult
 from jobstate.celery import delegation
 from jobstate.celery.attempt import current_attempt
 from jobstate.celery.current import CurrentJob, current_job
-from jobstate.celery.declared import (
-    JOB_REQUEST,
-    OWN_OPTIONS,
-    declared_call,
-    own_options,
-    refuse_what_ends_past_jobs,
-    refuse_what_no_row_can_have,
-)
+from jobstate.celery.declared import JOB_REQUEST, OWN_OPTIONS, declared_call, own_options, refuse
 from jobstate.celery.eager import run_eagerly
 from jobstate.celery.enqueue import Call, submit, submit_here
 from jobstate.celery.habits import report_meta
@@ -92,8 +85,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         """
         super().on_bound(app)
         if cls.job_track:
-            refuse_what_ends_past_jobs(cls, app)
-            refuse_what_no_row_can_have(cls)
+            refuse(cls, app)
             if cls.acks_late:
                 cls.reject_on_worker_lost = True
 

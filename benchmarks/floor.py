@@ -12,7 +12,6 @@ from benchmarks.written import written
 from jobstate.attempts import Hold, Landing, Policy, land, take
 from jobstate.creation import NewJob, create_job
 from jobstate.embedded import Postgres
-from jobstate.publishing import note_published
 from jobstate.settings import Settings
 from jobstate.states import JobStatus
 from jobstate.store import Operation, Store
@@ -24,7 +23,7 @@ MESSAGE = (
 
 
 def pgbench(postgres: Postgres, number: int) -> dict[str, float]:
-    """Enqueue, note, take and land so many jobs; return what one needs of Postgres."""
+    """Enqueue, take and land so many jobs; return what one needs of Postgres."""
     settings = Settings.for_database(postgres.url)
     store, worker_id = Store.open(settings), uuid4()
     store.run(register_worker(worker_id, "pgbench", 1, [], 86_400))
@@ -33,7 +32,6 @@ def pgbench(postgres: Postgres, number: int) -> dict[str, float]:
     new = NewJob(user_id=uuid4(), job_type="nothing", message=MESSAGE, call=MESSAGE)
     steps: list[Operation[Any]] = [
         create_job(new, settings),
-        note_published(hold.job_id, 0, 5.0),
         take(hold.job_id, 0, worker_id, 1, policy),
         land(hold, Landing(JobStatus.COMPLETED, result="1"), None, followups=False),
     ]

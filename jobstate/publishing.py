@@ -3,12 +3,18 @@
 No hold fences this: while a message is on its way nobody has the job. Its ticket is compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from jobstate.answers import nothing
 from jobstate.states import ErrorCode
 from jobstate.store import Operation, Row
+
+_TOGETHER = 3
+"""Of how many small jobs a page has room for new versions, where its fillfactor is 85."""
+
+_PARTS = 8
+"""How many times as many jobs are in a page, and some to spare."""
 
 
 def message_of(job_id: UUID, *, again: bool) -> Operation[Row | None]:
@@ -28,9 +34,21 @@ def note_published(job_id: UUID, ticket: int, look_again: float) -> Operation[No
     return Operation("note_published", params, nothing)
 
 
-def note_batch_published(ids: Sequence[UUID]) -> Operation[None]:
-    """Remember that the first messages of these jobs went out, as far as nobody has them locked."""
-    return Operation("note_batch_published", {"ids": list(ids)}, nothing)
+def note_first_published(ages: Mapping[UUID, float]) -> Iterator[Operation[None]]:
+    """Remember how many seconds ago the first messages of these jobs went out.
+
+    Nothing is remembered of a job that was taken or written to since, or that is locked just now.
+
+    Each operation must commit before the next one. Jobs that were created one after the other are
+    in the same page of the table, which has room for new versions of a few of them; the others go
+    elsewhere, and enter every index anew. With each commit, the old versions make room.
+    """
+    ids = list(ages)
+    parts = min(_PARTS, -(-len(ids) // _TOGETHER))
+    for part in range(parts):
+        noted = ids[part::parts]
+        params = {"ids": noted, "ages": [ages[job_id] for job_id in noted]}
+        yield Operation("note_first_published", params, nothing)
 
 
 def put_back(

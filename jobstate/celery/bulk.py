@@ -200,7 +200,9 @@ def _publish_all(
         # The first of each queue travels alone: it declares the queue, on a connection that is
         # opened again where it has been lost.
         try:
-            if not runtime.publish(out.job_id, 0, out.message, eta=out.eta, expires=out.expires):
+            if not runtime.publish(
+                out.job_id, 0, out.message, eta=out.eta, expires=out.expires, first=True
+            ):
                 return
             declared.add(out.queue)
         except InvalidValueError as error:

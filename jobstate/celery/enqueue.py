@@ -113,9 +113,9 @@ def _submit(runtime: Runtime, call: Call, connection: object) -> Job:
     if not is_new:
         return job
     if connection is None:
-        runtime.publish(job.id, 0, call.message, eta=new.eta, expires=new.expires)
+        runtime.publish(job.id, 0, call.message, eta=new.eta, expires=new.expires, first=True)
     else:
-        after_commit(connection, lambda: runtime.publish_committed(job.id))
+        after_commit(connection, lambda: runtime.publish_committed(job.id, first=True))
     return job
 
 
@@ -125,11 +125,11 @@ async def _asubmit(runtime: Runtime, store: AsyncStore, call: Call, connection: 
     job, is_new = await store.run_each(create(new, runtime.settings), within)
     if is_new and connection is None:
         await asyncio.to_thread(
-            runtime.publish, job.id, 0, call.message, eta=new.eta, expires=new.expires
+            runtime.publish, job.id, 0, call.message, eta=new.eta, expires=new.expires, first=True
         )
     elif is_new:
         loop = asyncio.get_running_loop()
-        publish = partial(runtime.publish_committed, job.id)
+        publish = partial(runtime.publish_committed, job.id, first=True)
         after_async_commit(connection, lambda: loop.run_in_executor(None, publish))
     return job
 

@@ -1,6 +1,6 @@
-"""Writes what a body has reported and no later call of it brings: one thread for a process.
+"""Writes later what nobody waits for, reports of bodies and notes: one thread for a process.
 
-The thread starts with the first report that has to wait, after any fork, and ends when there is
+The thread starts with the first call that has to wait, after any fork, and ends when there is
 nothing to do. Under gevent it is a greenlet.
 """
 
@@ -73,7 +73,7 @@ class Flusher:
             with self._work:
                 call()
         except Exception:
-            logger.exception("jobstate could not write what a job has reported")
+            logger.exception("jobstate could not write what was to be written later")
 
 
 flusher = Flusher()

@@ -1,7 +1,7 @@
 """What an app with jobstate installed has in every process: settings, service, seat."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from jobstate.celery.bench import Bench
 from jobstate.celery.broker import BrokerDownError
 from jobstate.celery.circuit import Circuit
 from jobstate.celery.delegation import restored
+from jobstate.celery.notes import Notes
 from jobstate.celery.publish import Message, send, send_batch
 from jobstate.celery.seat import Seat
 from jobstate.counters import PUBLICATIONS
@@ -58,16 +59,23 @@ class Runtime:
         self.keeper: Keeping | None = None
         self.point_at(settings)
 
-    def point_at(self, settings: Settings) -> None:
-        """Use these settings from now on, in everything that has this runtime."""
+    def point_at(self, settings: Settings, *, notes_wait: bool = True) -> None:
+        """Use these settings from now on, in everything that has this runtime.
+
+        Args:
+            settings: The settings.
+            notes_wait: Whether a thread may note what was published.
+        """
         self.settings = settings
         self.beacon = BrokerBeacon(self.app, settings.publish_timeout)
-        self.service = JobService(
+        self.service = _Service(
             settings.database_url,
             settings=settings,
             publish=lambda job_id: self.publish_stored(job_id, again=True),
             beacon=self.beacon,
         )
+        self.notes = self.service.notes
+        self._notes_wait = notes_wait
         self._announcer = Announcer(self.app, settings.publish_timeout)
         self._circuit = Circuit()
         self.__dict__.pop("aio", None)
@@ -95,11 +103,20 @@ class Runtime:
         *,
         eta: When | None = None,
         expires: When | None = None,
+        first: bool = False,
     ) -> bool:
         """Publish a job's message and note it in the row; return whether the broker took it.
 
         One that is to start later than in a minute is left to the sweeper, which publishes it when
         it is due: brokers deliver a message that waits in a worker again and again.
+
+        Args:
+            job_id: The job.
+            ticket: The attempt that the message follows.
+            message: The message.
+            eta: When it is to start.
+            expires: When it is not to start any more.
+            first: Whether it is the first one, from where the job was created: its note may wait.
 
         Raises:
             InvalidValueError: No broker would ever take it; the job has failed.
@@ -107,7 +124,7 @@ class Runtime:
         if is_far(eta):
             return False
         call = message.call(self.app, job_id, ticket, eta=eta, expires=expires)
-        return self._publish(job_id, ticket, call)
+        return self._publish(job_id, ticket, call, first=first)
 
     def announce(self, subject: str, job: Job, hold: Hold, report: Report | None = None) -> None:
         """Have monitors know how a job is that this worker holds, where one watches."""
@@ -116,9 +133,11 @@ class Runtime:
 
     def _publish_canvas(self, job_id: UUID, ticket: int, stored: str) -> bool:
         canvas = restored(self.app, stored)
-        return self._publish(job_id, ticket, canvas.apply_async)
+        return self._publish(job_id, ticket, canvas.apply_async, first=False)
 
-    def _publish(self, job_id: UUID, ticket: int, call: Callable[..., object]) -> bool:
+    def _publish(
+        self, job_id: UUID, ticket: int, call: Callable[..., object], *, first: bool
+    ) -> bool:
         if not self._circuit.admits():
             PUBLICATIONS.add("not_tried")
             logger.warning(
@@ -141,7 +160,9 @@ class Runtime:
             raise
         PUBLICATIONS.add("published")
         self._circuit.worked()
-        self._note(publishing.note_published(job_id, ticket, self.settings.publish_grace))
+        if not (first and self._leave_notes([job_id])):
+            grace = self.settings.publish_grace
+            self._note([publishing.note_published(job_id, ticket, grace)])
         return True
 
     def publish_together(self, calls: Mapping[UUID, Callable[..., object]]) -> bool:
@@ -163,16 +184,23 @@ class Runtime:
         PUBLICATIONS.add("published", len(calls) - len(refused))
         PUBLICATIONS.add("refused", len(refused))
         self._circuit.worked()
-        self._note(publishing.note_batch_published([key for key in calls if key not in refused]))
+        noted = [job_id for job_id in calls if job_id not in refused]
+        if not self._leave_notes(noted):
+            self._note(publishing.note_first_published(dict.fromkeys(noted, 0.0)))
         for job_id, error in refused.items():
             self._end(job_id, 0, error)
         for error in refused.values():
             raise error
         return True
 
-    def _note(self, noted: Operation[None]) -> None:
+    def _leave_notes(self, ids: Collection[UUID]) -> bool:
+        # A process of a worker's pool is not asked before it ends.
+        return self._notes_wait and self.seat.main_pid is None and self.notes.leave(ids)
+
+    def _note(self, noted: Iterable[Operation[None]]) -> None:
         try:
-            self.service.store.run(noted)
+            for operation in noted:
+                self.service.store.run(operation)
         except JobStateError as error:
             # The messages are out. Without the note they go out once more, and are dropped then.
             logger.warning("A publication was not noted: %s", error)
@@ -181,23 +209,28 @@ class Runtime:
         landing = ending(ErrorCode.NEVER_DELIVERED, str(error))
         self.service.store.run_all(sweeping.end_unheld(job_id, ticket, landing))
 
-    def publish_committed(self, job_id: UUID) -> None:
+    def publish_committed(self, job_id: UUID, *, first: bool = False) -> None:
         """Publish a job whose commit is done; what goes wrong now is no error of the commit."""
         try:
-            self.publish_stored(job_id)
+            self.publish_stored(job_id, first=first)
         except JobStateError as error:
             logger.warning(
                 "Job %s was not published: %s", job_id, error, extra={"job_id": str(job_id)}
             )
 
-    def publish_stored(self, job: Job | UUID | str, *, again: bool = False) -> bool:
+    def publish_stored(
+        self, job: Job | UUID | str, *, again: bool = False, first: bool = False
+    ) -> bool:
         """Publish a job from its row, if it still waits for that; return whether it was.
 
         Args:
             job: The job, or its id.
             again: Publish it also when its message went out before.
+            first: Whether it is where the job was created that publishes it; see `publish`.
         """
         job_id = job.id if isinstance(job, Job) else job_id_of(job)
+        if not again and job_id in self.notes:
+            return False
         row = self.service.store.run(publishing.message_of(job_id, again=again))
         if row is None:
             return False
@@ -205,7 +238,21 @@ class Runtime:
         if "canvas" in stored:
             return self._publish_canvas(job_id, ticket, stored["canvas"])
         message = Message.decode(task_name, stored)
-        return self.publish(job_id, ticket, message, eta=eta, expires=expires)
+        return self.publish(job_id, ticket, message, eta=eta, expires=expires, first=first)
+
+
+class _Service(JobService):
+    """The service of an app's jobs, and what waits to be noted in them."""
+
+    @cached_property
+    def notes(self) -> Notes:
+        """The notes, in the service's own store."""
+        return Notes(self.store, self.settings.publish_grace)
+
+    def close(self) -> None:
+        """Have everything noted, then close this process's connections."""
+        self.notes.finish()
+        super().close()
 
 
 def is_far(eta: When | None) -> bool:

@@ -177,7 +177,7 @@ select set_config('idle_in_transaction_session_timeout', '5s', true);
 with {patience}
 insert into {schema}.jobs (
     id, user_id, job_type, task_name, queue, parameters, message, eta, expires_at, deadline_at,
-    next_check_at, idempotency_key, parent_id, retry_of, call
+    next_check_at, idempotency_key, parent_id, retry_of, call, created_at, updated_at
 )
 select
     cast(:id as uuid), :user_id, cast(:job_type as text), cast(:task_name as text),
@@ -188,7 +188,7 @@ select
         clock_timestamp() + make_interval(secs => cast(:publish_grace as double precision))
     ),
     cast(:idempotency_key as text), cast(:parent_id as uuid), cast(:retry_of as uuid),
-    cast(:call as jsonb)
+    cast(:call as jsonb), times.now, times.now
 from patience, (
     select
         coalesce(
@@ -202,7 +202,8 @@ from patience, (
         coalesce(
             cast(:deadline_at as timestamptz),
             clock_timestamp() + make_interval(secs => cast(:deadline_in as double precision))
-        ) as deadline_at
+        ) as deadline_at,
+        clock_timestamp() as now
 ) as times
 on conflict do nothing
 returning {job_columns};
@@ -248,18 +249,18 @@ timed as (
         given.*,
         coalesce(eta, clock_timestamp() + make_interval(secs => countdown)) as starts_at,
         coalesce(expires_at, clock_timestamp() + make_interval(secs => expires_in)) as ends_at,
-        coalesce(deadline_at, clock_timestamp() + make_interval(secs => deadline_in)) as lands_by
+        coalesce(deadline_at, clock_timestamp() + make_interval(secs => deadline_in)) as lands_by,
+        cast(:moment as timestamptz) + place * interval '1 microsecond' as moment
     from given
 )
 insert into {schema}.jobs (
     id, user_id, job_type, task_name, queue, parameters, message, eta, expires_at, deadline_at,
-    next_check_at, idempotency_key, parent_id, retry_of, call, created_at
+    next_check_at, idempotency_key, parent_id, retry_of, call, created_at, updated_at
 )
 select
     id, user_id, job_type, task_name, queue, parameters, message, starts_at, ends_at, lands_by,
     least(ends_at, lands_by, clock_timestamp() + make_interval(secs => publish_grace)),
-    idempotency_key, parent_id, retry_of, call,
-    cast(:moment as timestamptz) + place * interval '1 microsecond'
+    idempotency_key, parent_id, retry_of, call, moment, moment
 from timed
 on conflict do nothing
 returning {job_columns};
@@ -1152,25 +1153,28 @@ where worker_id is null
     and message is not null
 order by place;
 
--- name: note_batch_published
--- Remember that the first messages of these jobs went out; of one that somebody has locked, nothing
--- is remembered. The sweeper looks at them when it was to look at them anyhow.
+-- name: note_first_published
+-- Remember that the first messages of these jobs went out, so many seconds ago. It waits for no lock,
+-- and touches no column of an index: the sweeper looks at a job soon after it was to be published
+-- anyhow. Nothing is remembered of a job that somebody has locked, has taken, or has written to since
+-- it was created: its message may have been thrown away, or doubted.
 with {relaxed},
 free as materialized (
-    select jobs.id from relaxed, {schema}.jobs
-    where jobs.id = any(cast(:ids as uuid[]))
-        and attempt = 0
+    select jobs.id, published.age
+    from relaxed,
+        unnest(cast(:ids as uuid[]), cast(:ages as double precision[])) as published (id, age)
+    join {schema}.jobs on jobs.id = published.id
+    where attempt = 0
+        and publishes = 0
         and worker_id is null
         and completed_at is null
+        and updated_at = created_at
     for no key update of jobs skip locked
-),
-noted as (
-    update {schema}.jobs set published_at = clock_timestamp(), publishes = publishes + 1
-    from free where jobs.id = free.id
-    returning jobs.id, jobs.attempt, jobs.publishes
 )
-insert into {schema}.job_events (job_id, event, attempt)
-select id, 'republish', attempt from noted where publishes > 1;
+update {schema}.jobs set
+    published_at = clock_timestamp() - make_interval(secs => free.age),
+    publishes = 1
+from free where jobs.id = free.id;
 
 -- name: note_published
 -- Remember that the job's message went out. Losing this memory costs a duplicate that is dropped,
@@ -1535,14 +1539,21 @@ with {patience}
 update {schema}.sweeps set beacon_lit = true from patience;
 
 -- name: doubt_published
--- Have every message published again that the broker may have had when it was emptied.
+-- Have every message published again that the broker may have had when it was emptied. The first one
+-- of a new job may be noted later; that it was written to since tells the note that it is doubted.
 with doubted as (
-    update {schema}.jobs set published_at = null, next_check_at = clock_timestamp()
+    update {schema}.jobs set
+        published_at = null,
+        next_check_at = clock_timestamp(),
+        updated_at = clock_timestamp()
     where id in (
         select id from {schema}.jobs
         where (completed_at is null or followups_pending)
             and worker_id is null
-            and published_at is not null
+            and (
+                published_at is not null
+                or publishes = 0 and created_at > clock_timestamp() - interval '1 minute'
+            )
             and message is not null
             and message -> 'canvas' is null
         for no key update skip locked

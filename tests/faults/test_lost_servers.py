@@ -14,6 +14,7 @@ from tests.worker.process import eventually
 def test_jobs_whose_messages_the_broker_lost_are_published_again(faulty: FaultySite) -> None:
     """On evidence: a job that was published later runs."""
     lost = [faulty.enqueue("adds", number) for number in range(3)]
+    faulty.noted()
     faulty.redis.flushall()
     faulty.start()
     later = faulty.enqueue("waits")
@@ -33,9 +34,10 @@ def test_jobs_whose_messages_were_lost_with_all_others_are_published_again(
     eventually(lambda: faulty.redis.keys("jobstate-beacon-*"), "a mark")
     job = faulty.enqueue_with("adds", 1, queue="idle")
     assert [message["id"] for message in faulty.waiting("idle")] == [str(job.id)]
+    faulty.noted()
     faulty.redis.flushall()
     eventually(lambda: faulty.waiting("idle"), "another message")
-    # The publication is noted once the broker has the message.
+    # The republication is noted once the broker has the message.
     eventually(lambda: faulty.events(job) == ["queued", "republish"], "the republication")
     eventually(lambda: faulty.redis.keys("jobstate-beacon-*"), "another mark")
 

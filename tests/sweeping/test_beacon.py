@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from jobstate.sweeper import Sweeper
-from tests.factories import landed, released
+from tests.factories import landed, queued_job, released
 from tests.sweeping.scene import Scene
 
 
@@ -74,6 +74,20 @@ def test_after_a_loss_of_all_messages_every_job_that_waits_is_published_again(
     assert lamp.lit
     assert scene.read(running).attempt == 1
     assert sweeper.sweep().published == 0
+
+
+def test_a_loss_of_all_messages_takes_those_along_that_are_not_noted_yet(
+    scene: Scene, sweeper: Sweeper, lamp: Lamp
+) -> None:
+    """Their rows say that they were never published; a note that comes now must not count."""
+    sweeper.sweep()
+    fresh, old = queued_job(scene.store), queued_job(scene.store)
+    scene.sql(
+        "update jobstate.jobs set created_at = now() - interval '1 hour' where id = %s", old.id
+    )
+    lamp.lit = False
+    assert sweeper.sweep().published == 1
+    assert scene.published == [fresh.id]
 
 
 def test_while_the_broker_is_away_nothing_is_doubted(

@@ -12,6 +12,7 @@ from celery import Celery
 import jobstate
 from jobstate import Job, JobEvent, JobNotFound, JobStatus, JobTask
 from jobstate.celery.publish import TICKET
+from jobstate.celery.runtime import runtime_of
 from tests.worker.apps import TASKS, make_app
 from tests.worker.gates import Gates
 from tests.worker.process import PATIENCE, WorkerProcess, eventually
@@ -98,6 +99,12 @@ class Site:
     def read(self, job: Job | UUID | str) -> Job:
         """Read a job, whoever owns it."""
         return self.service.get_job_internal(job.id if isinstance(job, Job) else job)
+
+    def noted(self) -> None:
+        """Have written that jobs were published, and wait for it."""
+        notes = runtime_of(self.app).notes
+        notes.finish()
+        eventually(lambda: not len(notes), "the notes")
 
     def history(self, job: Job) -> list[JobEvent]:
         """Read a job's history."""

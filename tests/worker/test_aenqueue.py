@@ -55,7 +55,7 @@ async def test_aenqueue_does_what_enqueue_does(quiet_site: Site) -> None:
     assert (job.job_type, job.parameters, job.queue) == (task.name, {"value": 7}, "celery")
     assert job.eta is not None
     assert published(quiet_site) == [str(job.id)]
-    assert quiet_site.read(job).publishes == 1
+    await soon(lambda: quiet_site.read(job).publishes == 1)
     again = await aenqueue(quiet_site, idempotency_key="order 7", job_type="export")
     assert (again.task_name, again.job_type, again.parameters) == (NAME, "export", {"args": [7]})
     assert await aenqueue(quiet_site, idempotency_key="order 7", job_type="export") == (

@@ -37,6 +37,7 @@ def test_a_batch_goes_to_rabbitmq(
         calls = [{"args": (number,)} for number in range(30)]
         jobs = site.jobs.enqueue_many(site.task("returns"), calls, user_id=site.user_id)
         assert taken(site) == [str(job.id) for job in jobs]
+        site.noted()
         assert {site.read(job).publishes for job in jobs} == {1}
 
 
@@ -51,6 +52,7 @@ def test_what_is_not_confirmed_is_not_published(
         ) as site,
     ):
         sent = site.enqueue("returns", 0)
+        site.noted()
         assert site.read(sent).publishes == 1
         link.go_down(Link.BLACK_HOLE)
         jobs = [site.enqueue("returns", number) for number in range(3)]

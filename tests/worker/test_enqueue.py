@@ -18,6 +18,7 @@ def test_enqueue_creates_a_queued_job_and_publishes_it(quiet_site: Site) -> None
     assert job.queue == "celery"
     (message,) = quiet_site.waiting()
     assert (message["id"], message["jobstate-after"]) == (str(job.id), 0)
+    quiet_site.noted()
     row = quiet_site.read(job)
     assert row.publishes == 1
     assert row.published_at is not None

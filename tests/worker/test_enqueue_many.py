@@ -42,7 +42,7 @@ match moment:
     case "before the commit": site.service.store.run_all = dying
     case "before publishing": bulk.publish_batch = dying
     case "between two pieces": runtime.send_batch = on_the_second(runtime.send_batch)
-    case "before it is noted": publishing.note_batch_published = dying
+    case "before it is noted": publishing.note_first_published = dying
 calls = [{"args": (n,)} for n in range(20)]
 site.jobs.enqueue_many(site.task("returns"), calls, user_id=user_id)
 """
@@ -72,6 +72,7 @@ def test_a_batch_is_what_its_calls_would_be_one_by_one(quiet_site: Site) -> None
     assert (first["jobstate-after"], first["argsrepr"]) == (0, "(1,)")
     assert delayed["eta"] is not None
     assert quiet_site.waiting("slow")[0]["id"] == str(created[1].id)
+    quiet_site.noted()
     rows = [quiet_site.read(job) for job in created]
     assert [row.publishes for row in rows] == [1, 1, 1, 1]
     assert [row.created_at for row in rows] == sorted(row.created_at for row in rows)
@@ -96,6 +97,7 @@ def test_jobs_are_listed_and_published_in_the_order_of_their_calls(quiet_site: S
 def test_a_batch_longer_than_a_statement_and_a_piece_is_whole(quiet_site: Site) -> None:
     created = many(quiet_site, 1203)
     assert published(quiet_site) == ids(created)
+    quiet_site.noted()
     with psycopg.connect(quiet_site.conf["database_url"].replace("+psycopg", "")) as connection:
         asked = (
             "select count(*) from jobstate.jobs where publishes = 1 and published_at is not null"

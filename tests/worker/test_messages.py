@@ -85,6 +85,7 @@ def test_a_canvas_is_published_again_as_it_was(quiet_site: Site, shape: str) -> 
 
 def publish_again(site: Site, job_id: str) -> None:
     """Do what the sweeper does with a message that was lost."""
+    site.noted()
     with site.service.store.engine.connect() as connection:
         connection.exec_driver_sql("update jobstate.jobs set published_at = null, publishes = 0")
     assert site.jobs.publish(job_id)

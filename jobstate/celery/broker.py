@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import redis
 from celery import Celery
+from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.pools import producers
+from kombu.utils.collections import eqhash
 
 
 class BrokerDownError(Exception):
@@ -42,6 +45,26 @@ def bounded_connection(app: Celery, timeout: float) -> Connection:
 @contextmanager
 def bounded_producer(app: Celery, timeout: float) -> Iterator[Any]:
     """Lend a producer whose connection gives up in time."""
-    connection = bounded_connection(app, timeout)
-    with producers[connection].acquire(block=True, timeout=timeout) as producer:
+    with pool_of(app, timeout).acquire(block=True, timeout=timeout) as producer:
         yield producer
+
+
+def pool_of(app: Celery, timeout: float) -> Any:
+    """Find Kombu's pool of bounded connections; make it where there is none, or none any more.
+
+    Kombu finds a pool by what a connection is that was never used. To make one for that costs more
+    than all else here, so what it is found by is remembered: for as long as Celery itself keeps to
+    one broker, which is as long as the app has the same `amqp`.
+    """
+    known = _known.setdefault(app.amqp, {})
+    place = (app.conf.broker_write_url, timeout)
+    # As a plain dictionary, which makes no pool: a fork, and Kombu's reset, empty it.
+    pool = dict.get(producers, known.get(place))
+    if pool is None:
+        connection = bounded_connection(app, timeout)
+        known[place] = eqhash(connection)
+        pool = producers[connection]
+    return pool
+
+
+_known: WeakKeyDictionary[AMQP, dict[tuple[str | None, float], Any]] = WeakKeyDictionary()

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -245,13 +246,29 @@ class AsyncJobService:
 
     async def open_asset(
         self, asset: Asset | UUID | str, user_id: object, *, start: int = 0, end: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Yield the content of a file that `save_asset` has stored, or a part, for its owner."""
         found, managed = await self.store.run(reading.get_asset(asset, user_id))
         path = reading.managed_path(found, managed=managed)
         chunks = await asyncio.to_thread(required(self.storage).read, path, start, end)
-        while chunk := await asyncio.to_thread(next, chunks, None):
-            yield chunk
+        is_used = threading.Lock()
+
+        def read_on() -> bytes | None:
+            with is_used:
+                return next(chunks, None)
+
+        def close() -> None:
+            with is_used:
+                chunks.close()
+
+        try:
+            while chunk := await asyncio.to_thread(read_on):
+                yield chunk
+        finally:
+            # A reader that was cancelled has left a thread that still reads; and an exception that
+            # keeps the file from being forgotten. A loop that ends has no threads any more.
+            with suppress(RuntimeError):
+                asyncio.get_running_loop().run_in_executor(None, close)
 
     async def asset_url(
         self, asset: Asset | UUID | str, user_id: object, expires: float = 3600

@@ -1,6 +1,6 @@
 """What every storage does. A file appears whole or not at all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
@@ -30,7 +30,9 @@ class Storage(Protocol):
         The file is there when the block has ended. When it raises, there is none.
         """
 
-    def read(self, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, path: str, start: int = 0, end: int | None = None
+    ) -> Generator[bytes, None, None]:
         """Yield the content of a file, from one byte up to another, which is left out.
 
         Raises `AssetNotFound` where there is none.

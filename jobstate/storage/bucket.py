@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -59,7 +59,9 @@ class Bucket:
                 file.discard()
             raise
 
-    def read(self, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, path: str, start: int = 0, end: int | None = None
+    ) -> Generator[bytes, None, None]:
         """Yield the content of a file; see `Storage`."""
         try:
             with self._translated():

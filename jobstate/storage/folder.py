@@ -1,7 +1,7 @@
 """Files in a folder."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -60,7 +60,9 @@ class Folder:
                 part.unlink(missing_ok=True)
                 part.parent.rmdir()
 
-    def read(self, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, path: str, start: int = 0, end: int | None = None
+    ) -> Generator[bytes, None, None]:
         """Yield the content of a file; see `Storage`."""
         with self._translated():
             try:

@@ -1,6 +1,7 @@
 """Where requests are answered: the service is asked what a route's plan asks."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from inspect import isawaitable
 from itertools import chain
@@ -235,10 +236,11 @@ def _check_caller(caller: Caller) -> None:
         )
 
 
-async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in rest:
-        yield piece
+async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
 
 
 def _bodiless(answer: Answer | Flow) -> Answer | Flow:

@@ -1,6 +1,7 @@
 """The routes for FastAPI."""
 
 from collections.abc import Callable, Collection
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -152,7 +153,16 @@ def _path_of(http: HttpRequest) -> str:
     return path if f"{path}/".startswith(f"{root}/") else root + path
 
 
+class _Flowing(StreamingResponse):
+    """Ends what it sends when the client is gone: nobody else would before it is collected."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        pieces: Any = self.body_iterator
+        async with aclosing(pieces):
+            await super().__call__(scope, receive, send)
+
+
 def _response(answer: Answer | Flow) -> Response:
     if isinstance(answer, Flow):
-        return StreamingResponse(answer.pieces, answer.status, headers=dict(answer.headers))
+        return _Flowing(answer.pieces, answer.status, headers=dict(answer.headers))
     return Response(answer.body, answer.status, dict(answer.headers))

@@ -1,18 +1,25 @@
 """The files of a job, sent by the app."""
 
-from collections.abc import Iterator
+import gc
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 
 import jobstate
 from jobstate import Asset, JobService, Settings
 from jobstate.web.problems import PROBLEM
+from tests.factories import eventually
 from tests.web.jobs import celery_app
 
 CONTENT = b"<script>alert(1)</script>" * 100_000
+
+LONG = 64_000_000
+"""More than the buffers hold on the way to a client, in bytes."""
 
 
 @pytest.fixture
@@ -51,6 +58,37 @@ def test_a_file_is_sent_to_be_saved_and_never_shown(client: httpx.Client, asset:
     assert answer.headers["Content-Disposition"] == (
         "attachment; filename*=UTF-8''gr%C3%B6%C3%9Fe%3B%20%E2%80%9C1%E2%80%9D.html"
     )
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Leave to no collector what should be closed by who has opened it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_a_file_whose_reader_is_gone_is_closed(
+    client: httpx.Client,
+    asset: Asset,
+    tmp_path: Path,
+    connect: Callable[[], psycopg.Connection],
+) -> None:
+    (file,) = (path for path in (tmp_path / "files").rglob("*") if path.is_file())
+    os.truncate(file, LONG)
+    connect().execute("update jobstate.assets set file_size = %s", (LONG,))
+
+    def is_open() -> bool:
+        links = (link for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+        return any(os.path.realpath(link) == str(file) for link in links)
+
+    path = f"/api/jobs/{asset.job_id}/assets/{asset.id}"
+    for _ in range(3):
+        with client.stream("GET", path) as answer:
+            next(answer.iter_raw(1000))
+    eventually(lambda: not is_open())
 
 
 @pytest.mark.parametrize(

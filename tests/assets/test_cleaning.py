@@ -166,6 +166,13 @@ def test_a_file_that_another_asset_names_stays(scene: FileScene, service: JobSer
     assert first.id not in scene.rows()
 
 
+@pytest.fixture
+def long_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine, a turn is not over before its work is done."""
+    monkeypatch.setattr("jobstate.cleaning.TURN", 600.0)
+
+
+@pytest.mark.usefixtures("long_turn")
 def test_a_storage_that_is_down_is_asked_little_and_keeps_nobody_waiting(scene: FileScene) -> None:
     files = [superseded(scene)[0] for _ in range(REFUSALS + 2)]
     lost = scene.lost()
@@ -181,6 +188,7 @@ def test_a_storage_that_is_down_is_asked_little_and_keeps_nobody_waiting(scene: 
     assert not any(map(scene.exists, files))
 
 
+@pytest.mark.usefixtures("long_turn")
 def test_a_storage_that_takes_the_whole_turn_to_refuse_a_file_rests_at_once(
     scene: FileScene,
 ) -> None:
@@ -198,6 +206,7 @@ def test_a_storage_that_takes_the_whole_turn_to_refuse_a_file_rests_at_once(
         assert (scene.sweep().cleaned, len(scene.files.asked)) == (0, 1)
 
 
+@pytest.mark.usefixtures("long_turn")
 def test_files_that_cannot_be_removed_keep_no_other(scene: FileScene) -> None:
     """As those that somebody has locked, in a bucket or by their owner in a folder."""
     stuck = [superseded(scene)[0] for _ in range(REFUSALS + 1)]

@@ -151,7 +151,7 @@ class Attempt:
         job = self.fence.insist(sweeping.rescue(self.hold))
         self.fence.grip = Grip.RELEASED if job is not None else Grip.LOST
         if job is not None and (job.followups_pending or not job.is_terminal):
-            self.runtime.publish_committed(job.id)
+            self.runtime.publish_committed(job.id, again=True)
 
     def land(self, landing: Landing, *, followups: bool = False) -> bool:
         """Land the job, waiting for the database if need be; return whether this attempt did."""

@@ -76,7 +76,7 @@ def _land_failure(attempt: Attempt, error: Exception) -> None:
         raise Ignore(f"Job {attempt.job.id} is no longer this attempt's.") from None
     if attempt.job.status is JobStatus.PARTIAL:
         # To Celery it failed, but its callbacks are to come.
-        attempt.runtime.publish_committed(attempt.job.id)
+        attempt.runtime.publish_committed(attempt.job.id, again=True)
         raise Ignore(f"Job {attempt.job.id} keeps what was done.") from error
 
 
@@ -93,7 +93,8 @@ def _is_shutdown(error: Exception) -> bool:
 def _is_ended_from_outside(attempt: Attempt, error: BaseException) -> bool:
     """Tell whether the keeper will hear of this end, and why: it lands the job then."""
     if attempt.runtime.seat.in_pool_process:
-        return True
+        # What Celery's signal handlers raise there. Any other is the body's own, as CancelledError.
+        return isinstance(error, SystemExit | KeyboardInterrupt)
     gevent = sys.modules.get("gevent")
     ends = (gevent.Timeout, gevent.GreenletExit) if gevent is not None else ()
     return attempt.runtime.keeper is not None and isinstance(error, ends)

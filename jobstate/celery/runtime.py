@@ -209,10 +209,10 @@ class Runtime:
         landing = ending(ErrorCode.NEVER_DELIVERED, str(error))
         self.service.store.run_all(sweeping.end_unheld(job_id, ticket, landing))
 
-    def publish_committed(self, job_id: UUID, *, first: bool = False) -> None:
+    def publish_committed(self, job_id: UUID, *, again: bool = False, first: bool = False) -> None:
         """Publish a job whose commit is done; what goes wrong now is no error of the commit."""
         try:
-            self.publish_stored(job_id, first=first)
+            self.publish_stored(job_id, again=again, first=first)
         except JobStateError as error:
             logger.warning(
                 "Job %s was not published: %s", job_id, error, extra={"job_id": str(job_id)}

@@ -1,5 +1,6 @@
 """Tasks that end in ways that the library does not expect. Real workers import this."""
 
+import asyncio
 import os
 import signal
 from typing import Any
@@ -38,6 +39,27 @@ def ignores_at_the_gate(self: JobTask) -> None:
     count(self)
     Gates.of(self.app).stop(f"{self.job.id}:{self.job.attempt}")
     raise Ignore("Enough.")
+
+
+@shared_task(base=JobTask, bind=True, soft_time_limit=1, job_keep_partial=True)
+def keeps_what_it_has_done(self: JobTask) -> None:
+    with self.job.item("first"):
+        count(self)
+    Gates.of(self.app).stop(f"{self.job.id}:{self.job.attempt}")
+
+
+@shared_task(base=JobTask, bind=True, acks_late=True)
+def cancels_itself(self: JobTask) -> None:
+    """End by what asyncio raises, which is no Exception."""
+    count(self)
+    asyncio.run(_cancelled())
+
+
+async def _cancelled() -> None:
+    task = asyncio.current_task()
+    assert task
+    task.cancel()
+    await asyncio.sleep(1)
 
 
 @shared_task(base=JobTask, bind=True, max_retries=1)

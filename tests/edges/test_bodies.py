@@ -20,6 +20,14 @@ def test_retry_raised_by_hand_ends_the_job(edge: EdgeSite) -> None:
     assert edge.runs(job) == [1]
 
 
+def test_what_asyncio_cancels_has_failed_and_no_worker_was_lost(edge: EdgeSite) -> None:
+    """Although its task may run again, it does not: the body has ended by itself."""
+    edge.start()
+    job = edge.enqueue("cancels_itself")
+    edge.failed(job, "exception", "CancelledError")
+    assert edge.runs(job) == [1]
+
+
 def test_a_job_that_a_hook_ignores_before_its_body_has_failed(edge: EdgeSite) -> None:
     edge.start()
     job = edge.enqueue("is_ignored_before_it_starts")

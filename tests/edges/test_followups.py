@@ -28,6 +28,16 @@ def test_an_errback_is_told_however_long_the_backlog_is(edge: EdgeSite) -> None:
     assert edge.runs(told) == [1]
 
 
+def test_callbacks_of_a_job_that_keeps_what_was_done_are_called_at_once(edge: EdgeSite) -> None:
+    """To Celery it failed: a message of its own brings them, for which no sweeper has to wait."""
+    edge.start(jobstate_publish_grace=1_000)
+    callback = edge.task("runs").si()
+    called = callback.freeze().id
+    job = edge.enqueue_with("keeps_what_it_has_done", link=callback)
+    edge.completed(called)
+    assert (edge.read(job).status, edge.runs(job)) == ("partial", [1])
+
+
 def test_errbacks_of_a_completed_job_are_not_told(edge: EdgeSite) -> None:
     """Its callback can be published by nobody."""
     edge.start()

@@ -1,7 +1,7 @@
 """Where requests are answered: the service is asked what a route's plan asks."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from inspect import isawaitable
 from itertools import chain
@@ -85,7 +85,9 @@ class Desk:
     def answer(self, route: Route, request: Request) -> Answer | Flow:
         """Answer a request, or with the problem that came up."""
         try:
-            answer = self._begun(request, self._ask(_plan(route, request, self._trusted)))
+            with self._streams.waiting(request):
+                asked = self._ask(_plan(route, request, self._trusted))
+            answer = self._begun(request, asked)
         except JobStateError as error:
             answer = route.problem(request, error)
         return _bodiless(answer) if request.is_head else answer
@@ -142,7 +144,8 @@ class AsyncDesk:
     async def answer(self, route: Route, request: Request) -> Answer | Flow:
         """Answer a request, or with the problem that came up."""
         try:
-            asked = await self._ask(_plan(route, request, self._trusted))
+            with self._streams.waiting(request):
+                asked = await self._ask(_plan(route, request, self._trusted))
             answer = await self._begun(request, asked)
         except JobStateError as error:
             answer = route.problem(request, error)
@@ -183,7 +186,7 @@ class AsyncDesk:
 
 
 class _Streams:
-    """Begins streams, as many as a user may have."""
+    """Begins streams and waits, as many as a user may have."""
 
     def __init__(self, places: Places, max_streams: int, events: Callable[[Stream], Any]) -> None:
         self._places = places
@@ -198,11 +201,27 @@ class _Streams:
         """
         if request.is_head:
             return Answer(200, HEADERS)
-        leave = self._places.take(str(request.caller.user_id), self._max_streams)
+        leave = self._place_for(request)
         pieces = self._events(replace(stream, leave=leave))
         # A framework may drop what it has not begun to send, and nothing in it would ever run.
         finalize(pieces, leave).atexit = False
         return Flow(HEADERS, pieces)
+
+    @contextmanager
+    def waiting(self, request: Request) -> Iterator[None]:
+        """Answer a request in the block; one that waits for a landing counts like a stream.
+
+        Raises:
+            TooManyStreams: They have all open that they may.
+        """
+        leave = self._place_for(request) if request.query.get("wait") else lambda: None
+        try:
+            yield
+        finally:
+            leave()
+
+    def _place_for(self, request: Request) -> Callable[[], None]:
+        return self._places.take(str(request.caller.user_id), self._max_streams)
 
 
 def _plan(route: Route, request: Request, trusted: Collection[str]) -> Plan:

@@ -52,7 +52,7 @@ _PROBLEMS = {
     404: "There is no such job, or it is somebody else's.",
     409: "The job's status does not allow it, or no task runs it.",
     416: "The file has none of the bytes of the range.",
-    429: "The user has as many streams open as one may: close one.",
+    429: "The user has as many streams or waits open as one may: end one.",
     503: "The database cannot be reached; ask again.",
 }
 
@@ -138,7 +138,7 @@ def _problems_of(route: Route) -> set[int]:
         found.add(404)
     if route.kind is Kind.FILE:
         found.add(416)
-    if route.kind is Kind.STREAM:
+    if route.kind is Kind.STREAM or "wait" in route.parameters:
         found.add(429)
     if route.parameters:
         found.add(400)

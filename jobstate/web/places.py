@@ -1,4 +1,7 @@
-"""How many streams each user has open in a process, so that nobody takes them all."""
+"""How many streams each user has open in a process, so that nobody takes them all.
+
+A request that waits for a landing counts like a stream: it has a thread for itself, too.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -32,7 +35,7 @@ class TooManyStreams(JobStateError):  # noqa: N818 - the same form as JobNotFoun
     def __init__(self, most: int) -> None:
         super().__init__(
             f"You have {most} streams of jobs open, and one user may have no more here. Close one, "
-            "such as a page that shows jobs, or read the jobs without a stream."
+            "such as a page that shows jobs, or read the jobs without a stream or wait=."
         )
 
 

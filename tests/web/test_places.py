@@ -77,6 +77,19 @@ def test_one_stream_too_many_is_refused_with_what_helps(
         assert status_of(client, of_one, **other, **{ADMIN: "yes"}) == 200
 
 
+def test_a_request_that_waits_for_a_landing_has_a_place_as_long_as_it_waits(
+    open_client: OpenClient, job_in: JobIn, user_id: UUID
+) -> None:
+    client = open_client(max_streams=1)
+    client.headers[USER] = str(user_id)
+    path = f"/api/jobs/{job_in('processing').id}"
+    for _ in range(2):
+        assert client.get(f"{path}?wait=0.01").status_code == 200
+    with opened(client, f"{path}/events"):
+        assert client.get(f"{path}?wait=0.01").status_code == 429
+        assert client.get(path).status_code == 200
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("path", ["/api/jobs/{job_id}/events", "/api/jobs/events"])
 def test_the_place_of_a_client_that_is_gone_is_free_again(

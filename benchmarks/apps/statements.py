@@ -17,7 +17,7 @@ from benchmarks.written import written
 from jobstate.attempts import Hold, Landing, Policy, land, take
 from jobstate.creation import NewJob, create_job
 from jobstate.ids import new_id
-from jobstate.publishing import note_published
+from jobstate.publishing import note_first_published
 from jobstate.settings import Settings
 from jobstate.states import JobStatus
 from jobstate.store import Store
@@ -32,7 +32,6 @@ WORKER = UUID(int=1)
 OWNER = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 BODY = '{{"body": "[[{0}], {{}}, {{\\"ignore_result\\": true}}]", '
 MESSAGE = BODY + '"followups": false, "errbacks": false}}'
-
 
 POLICY = Policy(idempotent=LATE, max_rescues=3, keep_partial=False, no_progress=None)
 HOLD = Hold(UUID(int=0), 1, WORKER, 1)
@@ -62,6 +61,7 @@ def fill(_: str, number: int) -> None:
     settings = Settings.for_database(os.environ["BENCH_DATABASE"])
     store = Store.open(settings)
     store.run(register_worker(WORKER, "statements", 1, [], 86_400))
+    ages: dict[UUID, float] = {}
     for index in range(number):
         message = MESSAGE.format(index)
         new = NewJob(
@@ -69,7 +69,9 @@ def fill(_: str, number: int) -> None:
         )
         job = store.run(create_job(new, settings))
         nothing.apply_async((index,), task_id=str(job.id))
-        store.run(note_published(job.id, 0, 5.0))
+        ages[job.id] = 0.0
+    for noted in note_first_published(ages):
+        store.run(noted)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The command line: ``jobstate``, and ``celery --app NAME jobstate``."""
 
+import os
 import sys
 
 from jobstate.cli.demo import demo
@@ -41,3 +42,14 @@ def main() -> None:
         jobstate(prog_name="jobstate")
     except OSError as error:  # of what is printed before there is a command, such as --help
         sys.exit(f"Error: The output could not be written: {error}. Look for a full disk.")
+    finally:
+        _drop_unwritten()
+
+
+def _drop_unwritten() -> None:
+    """Have Python, as it ends, not try once more to write what could not be: that was told."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -56,12 +56,15 @@ def test_a_closed_stdout_is_no_error(jobs_url: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("unbuffered", ["1", None], ids=["unbuffered", "buffered"])
 @pytest.mark.parametrize("arguments", ["--help", "stats"])
-def test_output_that_cannot_be_written_is_told_in_one_line(arguments: str, jobs_url: str) -> None:
+def test_output_that_cannot_be_written_is_told_in_one_line(
+    arguments: str, unbuffered: str | None, jobs_url: str
+) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [PROGRAM, arguments],
-            env=environment(JOBSTATE_DATABASE_URL=jobs_url),
+            env=environment(JOBSTATE_DATABASE_URL=jobs_url, PYTHONUNBUFFERED=unbuffered),
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,

@@ -43,7 +43,7 @@ def note_first_published(ages: Mapping[UUID, float]) -> Iterator[Operation[None]
     in the same page of the table, which has room for new versions of a few of them; the others go
     elsewhere, and enter every index anew. With each commit, the old versions make room.
     """
-    ids = list(ages)
+    ids = sorted(ages)
     parts = min(_PARTS, -(-len(ids) // _TOGETHER))
     for part in range(parts):
         noted = ids[part::parts]

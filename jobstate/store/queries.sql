@@ -1157,14 +1157,14 @@ order by place;
 -- Remember that the first messages of these jobs went out, so many seconds ago. It waits for no lock,
 -- and touches no column of an index: the sweeper looks at a job soon after it was to be published
 -- anyhow. Nothing is remembered of a job that somebody has locked, has taken, or has written to since
--- it was created: its message may have been thrown away, or doubted.
+-- it was created: its message may have been thrown away, or doubted. The ids are sorted, so that each
+-- finds its age; a join with them would compare each with each job, where statistics say that all
+-- jobs are noted.
 with {relaxed},
 free as materialized (
-    select jobs.id, published.age
-    from relaxed,
-        unnest(cast(:ids as uuid[]), cast(:ages as double precision[])) as published (id, age)
-    join {schema}.jobs on jobs.id = published.id
-    where attempt = 0
+    select jobs.id from relaxed, {schema}.jobs
+    where jobs.id = any(cast(:ids as uuid[]))
+        and attempt = 0
         and publishes = 0
         and worker_id is null
         and completed_at is null
@@ -1172,7 +1172,11 @@ free as materialized (
     for no key update of jobs skip locked
 )
 update {schema}.jobs set
-    published_at = clock_timestamp() - make_interval(secs => free.age),
+    published_at = clock_timestamp() - make_interval(
+        secs => (cast(:ages as double precision[]))[
+            width_bucket(free.id, cast(:ids as uuid[]))
+        ]
+    ),
     publishes = 1
 from free where jobs.id = free.id;
 

@@ -4,6 +4,7 @@ The plans are those for parameters that are not known, as the server keeps them 
 statement that comes often.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from jobstate import Settings
 from jobstate.cleaning import due_assets
+from jobstate.publishing import note_first_published
 from jobstate.store.migrations import apply
 from jobstate.store.queries import load_queries
 from jobstate.sweeping import due
@@ -77,6 +79,17 @@ set session_replication_role = origin;
 analyze jobstate.jobs, jobstate.job_items, jobstate.job_logs;
 """
 """A ledger and a log that are long, among others that are short."""
+
+NOTED = """
+insert into jobstate.jobs (id, user_id, job_type, publishes)
+select gen_random_uuid(), gen_random_uuid(), 'report', 1 from generate_series(1, 20000);
+analyze jobstate.jobs;
+"""
+UNNOTED = """
+insert into jobstate.jobs (id, user_id, job_type, created_at, updated_at)
+select gen_random_uuid(), gen_random_uuid(), 'report', now(), now() from generate_series(1, 500)
+returning id;
+"""
 
 
 def numbered(statement: str) -> bytes:
@@ -199,6 +212,23 @@ def test_a_batch_is_no_larger_where_its_plan_is_from_when_there_was_nothing(
     connection.execute(DUE[name])
     connection.execute(statement, asked.params, prepare=True)
     assert connection.execute(looked_at).fetchone() == (100,)
+
+
+def test_jobs_are_noted_one_by_one_where_the_statistics_know_of_none_that_are_not(
+    connect: Connect,
+) -> None:
+    """A plan for one such job compared each of the others with each id."""
+    connection = connect()
+    connection.execute(NOTED)
+    ids = [row[0] for row in connection.execute(UNNOTED)]
+    (noted,) = note_first_published(dict.fromkeys(ids[:2], 1.0))
+    params = {**noted.params, "ids": sorted(ids), "ages": [1.0] * len(ids)}
+    explained = b"explain (analyze, format json) "
+    statement = explained + load_queries("jobstate")[noted.statement].encode()
+    plan = json.dumps(connection.execute(statement, params).fetchone())
+    assert "Rows Removed by Join Filter" not in plan
+    left = "select count(*) from jobstate.jobs where publishes = 0"
+    assert connection.execute(left).fetchone() == (0,)
 
 
 def test_a_plan_that_reads_all_would_be_found(connect: Connect) -> None:

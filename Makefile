@@ -14,7 +14,7 @@ test: $(READY)
 	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report --format=total --fail-under=95
 
-# About ten minutes on an idle machine; `make bench QUICK=--quick` needs one.
+# Nearly twenty minutes on two idle cores; `make bench QUICK=--quick` is one small round.
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(or $(QUICK),--write)
 

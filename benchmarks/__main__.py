@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks import report
-from benchmarks.contestants import DRAIN, DRAIN_4, PROGRESS
+from benchmarks.contestants import DRAIN, DRAIN_4, PROGRESS, QUICK
 from benchmarks.drain import in_turn, servers, summary
 from benchmarks.environments import FOLDER, python_of
 from benchmarks.floor import pgbench
@@ -59,11 +60,14 @@ def measure(*, quick: bool) -> dict[str, Any]:
         "rounds": rounds,
         "quick": quick,
     }
-    for contestant in (*DRAIN, *DRAIN_4, *PROGRESS):
+    fields = (
+        {"drain": QUICK} if quick else {"drain": DRAIN, "drain_4": DRAIN_4, "progress": PROGRESS}
+    )
+    for contestant in chain.from_iterable(fields.values()):
         python_of(contestant.environment)
-    told["drain"] = summary(in_turn(DRAIN, jobs, rounds, _tell), "plain Celery")
-    told["drain_4"] = summary(in_turn(DRAIN_4, jobs, rounds, _tell), "plain Celery")
-    told["progress"] = summary(in_turn(PROGRESS, jobs, rounds, _tell), "jobstate")
+    for kind, field in fields.items():
+        yardstick = "jobstate" if kind == "progress" else "plain Celery"
+        told[kind] = summary(in_turn(field, jobs, rounds, _tell), yardstick)
     with servers() as pair:
         told["floor"] = pgbench(pair[0], jobs)
         told["reads"] = reads(*pair)

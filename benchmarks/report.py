@@ -51,7 +51,8 @@ def text_of(results: dict[str, Any]) -> str:
         "progress": "Jobs that report a hundred times each, `-c 2`:",
     }
     for kind, title in titles.items():
-        parts += [title, _drain(results[kind])]
+        if kind in results:
+            parts += [title, _drain(results[kind])]
     parts += ["Postgres's work for one job:", _floor(results)]
     for kind, title in (
         ("reads", "Reads, µs:"),
@@ -83,7 +84,9 @@ def write(text: str) -> None:
 
 def _targets(results: dict[str, Any]) -> Iterable[tuple[str, ...]]:
     for kind, other, target in TARGETS:
-        rates = {row["name"]: row["rates"] for row in results[kind]}
+        rates = {row["name"]: row["rates"] for row in results.get(kind, ())}
+        if other not in rates:
+            continue
         yield (
             {"drain": "-c 2", "drain_4": "-c 4", "progress": "100 reports"}[kind],
             other,

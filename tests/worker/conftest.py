@@ -90,3 +90,10 @@ def check_the_end(site: Site) -> None:
         assert execute(twice) == []
         assert execute("select id, task_name from jobstate.jobs where worker_id is not null") == []
         assert execute("select id from jobstate.workers where dead_at is null") == []
+
+
+@pytest.fixture
+def late(open_site: OpenSite) -> Iterator[Site]:
+    """A site without a worker, where a note waits until a test has it written."""
+    with open_site(jobstate_publish_grace=100_000) as site:
+        yield site

@@ -160,3 +160,8 @@ class Site:
 def published(site: Site) -> list[str]:
     """Return the ids of the jobs whose messages wait in the broker."""
     return [message["id"] for message in site.waiting()]
+
+
+def publishes(site: Site) -> list[int]:
+    """Return how often each job was published, as far as it is noted."""
+    return [job.publishes for job in site.service.list_jobs(site.user_id).items]

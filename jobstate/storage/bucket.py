@@ -1,11 +1,11 @@
 """Files in a bucket. The only place that imports fsspec."""
 
 import os
-import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from weakref import WeakValueDictionary
 
 from jobstate.errors import AssetNotFound, ConfigurationError, JobStateError, StorageUnavailable
 from jobstate.storage.base import PART, Write, chunks, unavailable
@@ -27,9 +27,7 @@ class Bucket:
         self._scheme = split.scheme
         self._root = f"{split.netloc}{split.path}".rstrip("/")
         self._options = _options_of(split.scheme, dict(parse_qsl(split.query)))
-        self._pid = 0
-        self._lock = threading.Lock()
-        self._fs: Any = None
+        self._connection: tuple[int, Any] = 0, None
         self._connected()
 
     def url_of(self, path: str) -> str:
@@ -99,12 +97,16 @@ class Bucket:
         return f"{self._root}/{path}"
 
     def _connected(self) -> Any:
-        """Return this process's own connections: none survives a fork."""
-        with self._lock:
-            if self._pid != os.getpid():
-                self._fs = _file_system(self._scheme, self._options)
-                self._pid = os.getpid()
-            return self._fs
+        """Return this process's own connections: none survives a fork.
+
+        Without a lock, which a fork would copy locked: threads that come first at once open one
+        each, and the last is kept.
+        """
+        pid, fs = self._connection
+        if pid != os.getpid():
+            fs = _file_system(self._scheme, self._options)
+            self._connection = os.getpid(), fs
+        return fs
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -136,6 +138,17 @@ _CONTENT_TYPE: Mapping[str, Callable[[str], dict[str, Any]]] = {
 _THEIRS = {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google"}
 
 _CANNOT_SIGN = (AttributeError, NotImplementedError, ValueError)
+
+_opened: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+_inherited: list[Any] = []
+"""The parent's connections, kept for ever in a forked process.
+
+Collected as garbage, each would wait a second for an event loop that runs in the parent alone, and
+take the parent's sockets out of what that loop, by a descriptor both share, waits for.
+"""
+
+os.register_at_fork(after_in_child=lambda: _inherited.extend(_opened.values()))
 
 
 def _options_of(scheme: str, given: dict[str, str]) -> dict[str, Any]:
@@ -169,6 +182,7 @@ def _file_system(scheme: str, options: dict[str, Any]) -> Any:
         ) from error
     if scheme == "s3":
         found.retries = 2
+    _opened[id(found)] = found
     return found
 
 

@@ -1,7 +1,9 @@
 """Folders and buckets behave alike: a file is there as a whole, or not at all."""
 
+import gc
 import hashlib
 import multiprocessing
+import os
 import signal
 import threading
 import urllib.request
@@ -11,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from s3fs import S3FileSystem
 
 from jobstate import AssetNotFound, InvalidValueError, StorageUnavailable
 from jobstate.storage import PART, Storage, open_storage
@@ -134,6 +137,35 @@ def test_a_storage_that_was_used_before_a_fork_works_after_it(
     child.join(30)
     assert child.exitcode == 0
     assert content(storage, "u/j/1/y") == b"y"
+
+
+def test_a_forked_process_leaves_its_parents_connections_alone(
+    s3: S3, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Neither those in use nor those that the parent has dropped and not yet collected."""
+    parent, close = os.getpid(), S3FileSystem.close_session
+
+    def close_in_parent(loop: object, connection: object) -> None:
+        if os.getpid() != parent:
+            os._exit(3)
+        close(loop, connection)
+
+    monkeypatch.setattr(S3FileSystem, "close_session", staticmethod(close_in_parent))
+    request.addfinalizer(gc.enable)
+    gc.disable()
+    storages = [open_storage(s3.url(uuid4().hex)) for _ in range(2)]
+    for storage in storages:
+        storage.delete("u/j/1/x")
+    del storages[0]
+
+    def use_and_collect() -> None:
+        storages.pop().delete("u/j/1/x")
+        gc.collect()
+
+    child = multiprocessing.get_context("fork").Process(target=use_and_collect)
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
 
 
 class LimitReached(Exception):  # noqa: N818 - as Celery's soft time limit

@@ -65,7 +65,7 @@ def test_a_directory_that_cannot_be_written_is_told(start: Start, tmp_path: Path
 
 
 def test_two_demos_in_one_directory_do_not_mix(start: Start) -> None:
-    first = start(*quick_demo(""))
+    first = start(*quick_demo(""), "--keep")
     first.read_until("Starting Postgres")
     assert_refused(start(*quick_demo("")), "Another demo runs in ")
     assert first.end(signal.SIGINT) == 130

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from celery import Celery
 from kombu.exceptions import ChannelError
-from kombu.pools import connections
 from kombu.simple import SimpleQueue
 
-from jobstate.celery.broker import bounded_connection
+from jobstate.celery.broker import pool_of
 
 logger = logging.getLogger("jobstate")
 
@@ -45,9 +44,9 @@ class BrokerBeacon:
 
     @contextmanager
     def _queue(self, name: UUID) -> Iterator[SimpleQueue]:
-        connection = bounded_connection(self._app, self._timeout)
+        connections = pool_of(self._app, self._timeout).connections
         with (
-            connections[connection].acquire(block=True, timeout=self._timeout) as borrowed,
+            connections.acquire(block=True, timeout=self._timeout) as borrowed,
             borrowed.SimpleQueue(f"jobstate-beacon-{name}") as queue,
         ):
             yield queue

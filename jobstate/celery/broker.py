@@ -1,5 +1,6 @@
 """Connections to the broker on which nobody waits for ever."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import redis
 from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
-from kombu.pools import producers
+from kombu.pools import connections, producers
 from kombu.utils.collections import eqhash
 
 
@@ -58,7 +59,7 @@ def pool_of(app: Celery, timeout: float) -> Any:
     """
     known = _known.setdefault(app.amqp, {})
     place = (app.conf.broker_write_url, timeout)
-    # As a plain dictionary, which makes no pool: a fork, and Kombu's reset, empty it.
+    # As a plain dictionary, which makes no pool: a fork, and Kombu's reset, leave none.
     pool = dict.get(producers, known.get(place))
     if pool is None:
         connection = bounded_connection(app, timeout)
@@ -68,3 +69,21 @@ def pool_of(app: Celery, timeout: float) -> Any:
 
 
 _known: WeakKeyDictionary[AMQP, dict[tuple[str | None, float], Any]] = WeakKeyDictionary()
+
+_inherited: list[Any] = []
+"""The parent's pools, kept for ever in a forked process.
+
+What both wrote to one socket would be taken for the words of one. And where Kombu hears of a fork,
+by `multiprocessing` and Celery's pool, it closes them: it would shut the parent's own connections.
+"""
+
+
+def _leave_pools_to_parent() -> None:
+    for found in [found for known in _known.values() for found in known.values()]:
+        for group in (producers, connections):
+            if (pool := dict.pop(group, found, None)) is not None:
+                pool._closed = True  # noqa: SLF001 - Kombu has no other way to leave it alone
+                _inherited.append(pool)
+
+
+os.register_at_fork(after_in_child=_leave_pools_to_parent)

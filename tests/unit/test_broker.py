@@ -1,5 +1,8 @@
 """The pool of bounded connections is found without a connection, and is always the right one."""
 
+import multiprocessing
+import os
+
 from celery import Celery
 from kombu import pools
 
@@ -52,3 +55,39 @@ def test_another_broker_timeout_or_amqp_has_another_pool(broker_url: str) -> Non
     app.__dict__.pop("amqp")
     found.append(pool_of(app, TIMEOUT))
     assert len({id(pool) for pool in found}) == 4
+
+
+def test_a_forked_process_has_a_pool_of_its_own(broker_url: str) -> None:
+    app = new_app(broker_url)
+    parents = pool_of(app, TIMEOUT)
+    with bounded_producer(app, TIMEOUT) as producer:
+        producer.connection.ensure_connection(max_retries=1)
+    if (child := os.fork()) == 0:
+        try:
+            pool = pool_of(app, TIMEOUT)
+            is_own = pool is not parents and pool.connections is not parents.connections
+            with bounded_producer(app, TIMEOUT) as own:
+                own.connection.ensure_connection(max_retries=1)
+            os._exit(0 if is_own else 3)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert pool_of(app, TIMEOUT) is parents
+
+
+def test_kombu_closes_no_connection_of_the_parent_in_a_forked_process(broker_url: str) -> None:
+    """It hears of a fork by `multiprocessing`, as of one of Celery's pool."""
+    app = new_app(broker_url)
+    collected = multiprocessing.Value("i", 0)
+    for pool in (pool_of(app, TIMEOUT), pool_of(app, TIMEOUT).connections):
+
+        def collect(_: object) -> None:
+            collected.value += 1
+
+        pool.collect_resource = collect
+    with bounded_producer(app, TIMEOUT):
+        child = multiprocessing.get_context("fork").Process(target=lambda: None)
+        child.start()
+        child.join(60)
+    assert child.exitcode == 0
+    assert collected.value == 0

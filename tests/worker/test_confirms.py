@@ -1,9 +1,12 @@
 """RabbitMQ: batches on one channel, and publisher confirms where they are asked for."""
 
-from collections.abc import Iterator
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from jobstate.celery.broker import bounded_producer
 from tests.proxy import Link, Proxy
 from tests.rabbitmq import rabbitmq_url
 from tests.worker.site import Site
@@ -57,3 +60,52 @@ def test_what_is_not_confirmed_is_not_published(
         link.go_down(Link.BLACK_HOLE)
         jobs = [site.enqueue("returns", number) for number in range(3)]
         assert [site.read(job).publishes for job in jobs] == [0, 0, 0]
+
+
+def fork(call: Callable[[], object]) -> int:
+    """Have a call made in a process that Kombu does not know of, as a web server forks them."""
+    if (child := os.fork()) == 0:
+        try:
+            call()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def fork_as_pools_do(call: Callable[[], object]) -> int | None:
+    """Have a call made in a process that Kombu hears of."""
+    child = multiprocessing.get_context("fork").Process(target=call)
+    child.start()
+    child.join(60)
+    return child.exitcode
+
+
+@pytest.mark.parametrize("forked", [fork, fork_as_pools_do])
+def test_a_forked_process_publishes_by_a_connection_of_its_own(
+    amqp_url: str,
+    jobs_url: str,
+    redis_url: str,
+    forked: Callable[[Callable[[], object]], int | None],
+) -> None:
+    with Site(jobs_url, amqp_url, gates_url=redis_url) as site:
+        timeout = site.jobs.settings.publish_timeout
+
+        def address() -> object:
+            """Return where a connection comes from, which has done what it was told before."""
+            with bounded_producer(site.app, timeout) as producer:
+                producer.channel.queue_declare("celery", passive=True)
+                return producer.connection.connection.sock.getsockname()
+
+        def publish() -> None:
+            site.enqueue("returns", 2)
+            assert address() != parents
+
+        taken(site)
+        site.enqueue("returns", 1)
+        parents = address()
+        assert forked(publish) == 0
+        assert address() == parents
+        site.enqueue("returns", 3)
+        assert address() == parents
+        assert len(taken(site)) == 3

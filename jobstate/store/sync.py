@@ -126,6 +126,7 @@ class Store:
     def close(self) -> None:
         """Close the connections of this process, unless the engine is the caller's."""
         if self._owned:
+            self._leave_parents_alone()
             self.engine.dispose()
 
     def _execute(
@@ -140,12 +141,15 @@ class Store:
                 break
         return rows
 
-    @contextmanager
-    def _connection(self) -> Iterator[tuple[Connection, Cursors]]:
+    def _leave_parents_alone(self) -> None:
+        """Forget the connections of the process that forked this one, without closing them."""
         if os.getpid() != self._pid:
-            # The parent's connections are the parent's: forget them without closing them.
             self.engine.dispose(close=False)
             self._pid = os.getpid()
+
+    @contextmanager
+    def _connection(self) -> Iterator[tuple[Connection, Cursors]]:
+        self._leave_parents_alone()
         pooled = self.engine.raw_connection()
         try:
             connection = pooled.driver_connection

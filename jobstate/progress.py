@@ -93,6 +93,7 @@ class Progress:
         """Forget what other threads were about to do: a process that was forked has none."""
         self.pending = False
         self._unsaid = False
+        self._is_writing = False
         self._merging = Lock()
         # Reentrant, because a signal may end a write without its lock being given back.
         self._writing = RLock()
@@ -200,14 +201,17 @@ class Progress:
         self._unsaid = self.pending = False
         written = False
         try:
+            self._is_writing = True
             written = self._write(self._latest())
         finally:
             self._unsaid = self._unsaid or not written
-        if written:
-            self._due_at = time.monotonic() + self._interval
+            if written:
+                self._due_at = time.monotonic() + self._interval
+            self._is_writing = False
 
     def _have_it_written(self) -> None:
-        if self._closed or self.pending:
+        # Only whoever writes knows when the next write is due, and looks for what came meanwhile.
+        if self._closed or self.pending or self._is_writing:
             return
         self.pending = True
         try:

@@ -208,6 +208,21 @@ def test_a_report_made_while_another_thread_writes_is_written_afterwards(desk: D
     assert desk.written == [Report(10), Report(20)]
 
 
+def test_a_report_made_during_a_write_is_written_an_interval_later(desk: Desk) -> None:
+    """Not after the pause that follows a write that failed."""
+
+    def write(report: Report) -> bool:
+        desk.written.append(report)
+        desk.report(len(desk.written))
+        return True
+
+    desk.progress = Progress(write, 0.5, lambda at, call: desk.alarms.append((at, call)))
+    desk.report(0)
+    for _ in range(3):
+        desk.pass_by(0.5)
+    assert desk.written == [Report(0), Report(1), Report(2), Report(3)]
+
+
 def test_reports_of_several_threads_do_not_swallow_each_other(desk: Desk) -> None:
     """The message's text is made while another thread reports."""
 

@@ -2,8 +2,12 @@
 
 import os
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE
+from typing import IO
 
 from benchmarks.environments import ROOT, python_of
 
@@ -24,10 +28,23 @@ class Contestant:
     """How many of the jobs it is given: a slow one would take all the time."""
     task: str = "nothing"
 
-    def fill(self, urls: dict[str, str], number: int) -> None:
-        """Enqueue so many jobs, while nobody works on them."""
+    @contextmanager
+    def producer(self, urls: dict[str, str]) -> Iterator[Callable[[int], None]]:
+        """Start what enqueues so many jobs, each time that it is called; nobody works on them."""
         program = [str(python_of(self.environment)), str(APPS / f"{self.module}.py")]
-        subprocess.run([*program, self.task, str(number)], env=self._environ(urls), check=True)
+        with subprocess.Popen(
+            program, env=self._environ(urls), stdin=PIPE, stdout=PIPE, text=True, bufsize=1
+        ) as process:
+            assert process.stdin
+            assert process.stdout
+            requests, answers = process.stdin, process.stdout
+            expect(answers, "ready")
+
+            def fill(number: int) -> None:
+                requests.write(f"{self.task} {number}\n")
+                expect(answers, "filled")
+
+            yield fill
 
     def start(self, urls: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
         """Start its worker."""
@@ -60,6 +77,12 @@ class Contestant:
         )
         common = {"BENCH_BROKER": urls["broker"], "BENCH_DATABASE": urls["database"]}
         return {**os.environ, **common, **given, "PYTHONPATH": path}
+
+
+def expect(answers: IO[str], line: str) -> None:
+    """Wait for a line; what has ended instead has told why."""
+    if answers.readline() != f"{line}\n":
+        raise ChildProcessError("What fills a queue has ended. Its last words are above.")
 
 
 REDIS = {"BENCH_BACKEND": "{broker}"}

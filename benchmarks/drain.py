@@ -4,9 +4,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -45,17 +44,18 @@ class Run:
     dead_tuples: float
 
 
-def drain(contestant: Contestant, servers: Servers, number: int) -> Run:
+def drain(
+    contestant: Contestant, servers: Servers, fill: Callable[[int], None], number: int
+) -> Run:
     """Fill a queue, start a worker, and watch it end."""
     postgres, broker = servers
-    urls = {"broker": broker.url, "database": postgres.url}
     queue, watcher = redis.Redis.from_url(broker.url), Watcher(postgres.url)
     before, spent = watcher.work(), cpu_of(postgres.pid)
-    contestant.fill(urls, number)
+    fill(number)
     left = left_of(contestant, queue, watcher)
     with (
         tempfile.TemporaryDirectory() as folder,
-        worker_of(contestant, urls, Path(folder)) as worker,
+        worker_of(contestant, urls_of(servers), Path(folder)) as worker,
     ):
 
         def cpu() -> tuple[float, float, float, float]:
@@ -67,13 +67,18 @@ def drain(contestant: Contestant, servers: Servers, number: int) -> Run:
         begun, used = left(), cpu()
         ended = wait_until(lambda: left() == 0, "the end of the queue")
         used = tuple(now - then for now, then in zip(cpu(), used, strict=True))
-        time.sleep(1.2)  # The last ones are done, and sessions have told what they did.
     done, spent = watcher.work() - before, cpu_of(postgres.pid) - spent
     watcher.close()
     main, pool, database, brokers = (seconds * 1e6 / begun for seconds in used)
     rate = begun / (ended - began)
     whole = spent / number * 1e6
     return Run(rate, main, pool, database, brokers, whole, **asdict(done / number))
+
+
+def urls_of(servers: Servers) -> dict[str, str]:
+    """Return the URLs of the servers, as an app gets them."""
+    postgres, broker = servers
+    return {"broker": broker.url, "database": postgres.url}
 
 
 def left_of(contestant: Contestant, queue: Any, watcher: Watcher) -> Callable[[], int]:
@@ -122,10 +127,15 @@ def in_turn(
 ) -> dict[str, list[Run]]:
     """Let each have a turn, and again."""
     runs: dict[str, list[Run]] = {contestant.name: [] for contestant in contestants}
-    with servers() as pair:
+    with servers() as pair, ExitStack() as stack:
+        producers = {
+            contestant.name: stack.enter_context(contestant.producer(urls_of(pair)))
+            for contestant in contestants
+        }
         for turn in range(rounds):
             for contestant in contestants:
-                run = drain(contestant, pair, max(20, round(number * contestant.share)))
+                fill, jobs = producers[contestant.name], max(20, round(number * contestant.share))
+                run = drain(contestant, pair, fill, jobs)
                 runs[contestant.name].append(run)
                 tell(f"round {turn + 1}: {contestant.name} {run.jobs_per_second:,.0f}/s")
     return runs

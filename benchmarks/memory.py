@@ -8,7 +8,7 @@ import psutil
 import redis
 
 from benchmarks.contestants import JOBSTATE, PLAIN, Contestant
-from benchmarks.drain import Servers, left_of, worker_of
+from benchmarks.drain import Servers, left_of, urls_of, worker_of
 from benchmarks.measures import Watcher, wait_until
 
 JOBS = 20
@@ -31,10 +31,11 @@ def memory(servers: Servers) -> dict[str, float]:
 
 def _worker(contestant: Contestant, servers: Servers) -> dict[str, float]:
     postgres, broker = servers
-    urls = {"broker": broker.url, "database": postgres.url}
+    urls = urls_of(servers)
     queue, watcher = redis.Redis.from_url(broker.url), Watcher(postgres.url)
     queue.flushall()
-    contestant.fill(urls, JOBS)
+    with contestant.producer(urls) as fill:
+        fill(JOBS)
     left, sessions = left_of(contestant, queue, watcher), Counted(watcher)
     with (
         tempfile.TemporaryDirectory() as folder,

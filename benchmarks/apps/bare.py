@@ -5,13 +5,13 @@ owner: what jobstate needs more than this is what these cost.
 """
 
 import os
-import sys
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 from celery import Celery
+from filling import serve
 from psycopg.types.json import Json
 
 app = Celery("bare", broker=os.environ.get("BENCH_BROKER"))
@@ -56,7 +56,9 @@ def fill(_: str, number: int) -> None:
         parameters = Json({"number": index})
         database.execute(INSERT, (job_id, parameters), prepare=True)
         nothing.delay(str(job_id), index)
+    database.close()
+    connection.cache_clear()
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1], int(sys.argv[2]))
+    serve(fill)

@@ -1,11 +1,12 @@
 """django-celery-results."""
 
 import os
-import sys
 
 import django
 from celery import Celery
 from django.core.management import call_command
+from django.db import connections
+from filling import serve
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "django_settings"
 
@@ -22,13 +23,14 @@ def nothing(number: int) -> int:
     return number
 
 
-def fill(number: int) -> None:
+def fill(_: str, number: int) -> None:
     """Enqueue so many jobs."""
     django.setup()
     call_command("migrate", verbosity=0)
     for index in range(number):
         nothing.delay(index)
+    connections.close_all()
 
 
 if __name__ == "__main__":
-    fill(int(sys.argv[2]))
+    serve(fill)

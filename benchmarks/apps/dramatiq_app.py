@@ -1,10 +1,10 @@
 """Dramatiq on Redis: no results are kept."""
 
 import os
-import sys
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
+from filling import serve
 
 dramatiq.set_broker(RedisBroker(url=os.environ["BENCH_BROKER"]))
 
@@ -14,6 +14,11 @@ def nothing(number: int) -> None:
     """Do nothing."""
 
 
-if __name__ == "__main__":
-    for index in range(int(sys.argv[2])):
+def fill(_: str, number: int) -> None:
+    """Enqueue so many jobs."""
+    for index in range(number):
         nothing.send(index)
+
+
+if __name__ == "__main__":
+    serve(fill)

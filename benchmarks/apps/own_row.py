@@ -1,12 +1,12 @@
 """A job row as most teams write it by hand: an ORM class, a session for each step."""
 
 import os
-import sys
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
+from filling import serve
 from sqlalchemy import JSON, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -62,7 +62,8 @@ def fill(_: str, number: int) -> None:
             session.add(job)
             session.commit()
             nothing.delay(str(job.id), index)
+    engine.dispose()
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1], int(sys.argv[2]))
+    serve(fill)

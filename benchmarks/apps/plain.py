@@ -1,10 +1,10 @@
 """Celery without jobstate: results ignored, or kept as BENCH_BACKEND says."""
 
 import os
-import sys
 from typing import Any
 
 from celery import Celery
+from filling import serve
 
 app = Celery("plain", broker=os.environ["BENCH_BROKER"], backend=os.environ.get("BENCH_BACKEND"))
 app.conf.task_default_queue = "bench"
@@ -32,4 +32,4 @@ def fill(task: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1], int(sys.argv[2]))
+    serve(fill)

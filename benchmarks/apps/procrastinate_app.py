@@ -1,9 +1,9 @@
 """Procrastinate: its queue is a table of the same Postgres."""
 
 import os
-import sys
 
 import psycopg
+from filling import serve
 from procrastinate import App, PsycopgConnector
 
 url = os.environ["BENCH_DATABASE"].replace("+psycopg", "")
@@ -16,7 +16,7 @@ def nothing(number: int) -> int:
     return number
 
 
-def fill(number: int) -> None:
+def fill(_: str, number: int) -> None:
     """Enqueue so many jobs."""
     with app.open():
         with psycopg.connect(url) as connection:
@@ -28,4 +28,4 @@ def fill(number: int) -> None:
 
 
 if __name__ == "__main__":
-    fill(int(sys.argv[2]))
+    serve(fill)

@@ -5,13 +5,13 @@ around them: what its Python needs is the difference.
 """
 
 import os
-import sys
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from celery import Celery
+from filling import serve
 
 from benchmarks.written import written
 from jobstate.attempts import Hold, Landing, Policy, land, take
@@ -72,7 +72,8 @@ def fill(_: str, number: int) -> None:
         ages[job.id] = 0.0
     for noted in note_first_published(ages):
         store.run(noted)
+    store.close()
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1], int(sys.argv[2]))
+    serve(fill)

@@ -1,10 +1,10 @@
 """The same tasks as jobs; with BENCH_LATE they may run again."""
 
 import os
-import sys
 from typing import Any
 
 from celery import Celery
+from filling import serve
 
 import jobstate
 
@@ -35,7 +35,8 @@ def fill(task: str, number: int) -> None:
     """Enqueue so many jobs."""
     for index in range(number):
         app.tasks[task].delay(index)
+    jobs.service.close()
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1], int(sys.argv[2]))
+    serve(fill)

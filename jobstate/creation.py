@@ -28,7 +28,7 @@ FARTHEST = timedelta(days=365_000)
 """How far from now a moment may be: Postgres stores times that Python cannot read back."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NewJob:
     """A job that is to be created."""
 

@@ -30,7 +30,7 @@ from jobstate.store import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
     """A task that is to run as a job. `body` is its function, where it is known here."""
 

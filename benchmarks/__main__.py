@@ -19,6 +19,7 @@ import psutil
 
 from benchmarks import report
 from benchmarks.contestants import DRAIN, DRAIN_4, PROGRESS, QUICK
+from benchmarks.counted import statements
 from benchmarks.drain import in_turn, servers, summary
 from benchmarks.environments import FOLDER, python_of
 from benchmarks.floor import pgbench
@@ -65,9 +66,14 @@ def measure(*, quick: bool) -> dict[str, Any]:
     )
     for contestant in chain.from_iterable(fields.values()):
         python_of(contestant.environment)
+    counts: dict[str, float] = {}
     for kind, field in fields.items():
         yardstick = "jobstate" if kind == "progress" else "plain Celery"
         told[kind] = summary(in_turn(field, jobs, rounds, _tell), yardstick)
+        if kind != "drain_4":  # Of more processes, each job is the same.
+            counts = statements(field, _tell)
+        for row in told[kind]:
+            row["statements"] = counts[row["name"]]
     with servers() as pair:
         told["floor"] = pgbench(pair[0], jobs)
         told["reads"] = reads(*pair)

@@ -14,6 +14,10 @@ from benchmarks.environments import ROOT, python_of
 APPS = Path(__file__).parent / "apps"
 
 
+Fill = Callable[[int], float]
+"""Enqueues so many jobs, and returns the seconds that this took."""
+
+
 @dataclass(frozen=True)
 class Contestant:
     """One way to run a background job."""
@@ -29,8 +33,8 @@ class Contestant:
     task: str = "nothing"
 
     @contextmanager
-    def producer(self, urls: dict[str, str]) -> Iterator[Callable[[int], None]]:
-        """Start what enqueues so many jobs, each time that it is called; nobody works on them."""
+    def producer(self, urls: dict[str, str]) -> Iterator[Fill]:
+        """Start what fills the queue, while nobody works on it."""
         program = [str(python_of(self.environment)), str(APPS / f"{self.module}.py")]
         with subprocess.Popen(
             program, env=self._environ(urls), stdin=PIPE, stdout=PIPE, text=True, bufsize=1
@@ -38,11 +42,11 @@ class Contestant:
             assert process.stdin
             assert process.stdout
             requests, answers = process.stdin, process.stdout
-            expect(answers, "ready")
+            _next_of(answers)
 
-            def fill(number: int) -> None:
+            def fill(number: int) -> float:
                 requests.write(f"{self.task} {number}\n")
-                expect(answers, "filled")
+                return float(_next_of(answers))
 
             yield fill
 
@@ -79,10 +83,10 @@ class Contestant:
         return {**os.environ, **common, **given, "PYTHONPATH": path}
 
 
-def expect(answers: IO[str], line: str) -> None:
-    """Wait for a line; what has ended instead has told why."""
-    if answers.readline() != f"{line}\n":
-        raise ChildProcessError("What fills a queue has ended. Its last words are above.")
+def _next_of(answers: IO[str]) -> str:
+    if line := answers.readline():
+        return line
+    raise ChildProcessError("What fills a queue has ended. Its last words are above.")
 
 
 REDIS = {"BENCH_BACKEND": "{broker}"}

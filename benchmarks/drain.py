@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 
-from benchmarks.contestants import Contestant
+from benchmarks.contestants import Contestant, Fill
 from benchmarks.measures import Watcher, cpu_of, own_cpu_of, ratio, wait_until
 from jobstate import Settings
 from jobstate.embedded import Postgres, Redis
@@ -27,11 +27,12 @@ Servers = tuple[Postgres, Redis]
 
 @dataclass(frozen=True)
 class Run:
-    """One queue filled and worked off. All but the rate are for one job; CPU in microseconds.
+    """One queue filled and worked off. All but the rates are for one job; CPU in microseconds.
 
     Commits, bytes and tuples are those of the whole: enqueueing too.
     """
 
+    enqueued_per_second: float
     jobs_per_second: float
     main_cpu: float
     pool_cpu: float
@@ -44,14 +45,12 @@ class Run:
     dead_tuples: float
 
 
-def drain(
-    contestant: Contestant, servers: Servers, fill: Callable[[int], None], number: int
-) -> Run:
+def drain(contestant: Contestant, servers: Servers, fill: Fill, number: int) -> Run:
     """Fill a queue, start a worker, and watch it end."""
     postgres, broker = servers
     queue, watcher = redis.Redis.from_url(broker.url), Watcher(postgres.url)
     before, spent = watcher.work(), cpu_of(postgres.pid)
-    fill(number)
+    filled_in = fill(number)
     left = left_of(contestant, queue, watcher)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -72,7 +71,9 @@ def drain(
     main, pool, database, brokers = (seconds * 1e6 / begun for seconds in used)
     rate = begun / (ended - began)
     whole = spent / number * 1e6
-    return Run(rate, main, pool, database, brokers, whole, **asdict(done / number))
+    return Run(
+        number / filled_in, rate, main, pool, database, brokers, whole, **asdict(done / number)
+    )
 
 
 def urls_of(servers: Servers) -> dict[str, str]:
@@ -113,10 +114,10 @@ def worker_of(
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
+def servers(**more: str) -> Iterator[Servers]:
     """Start Postgres, durable, and Redis; have the tables of jobstate there."""
     # No checkpoint in between: its full pages would be counted to whoever comes next.
-    settings = {"checkpoint_timeout": "1h", "max_wal_size": "8GB"}
+    settings = {"checkpoint_timeout": "1h", "max_wal_size": "8GB", **more}
     with Postgres(settings=settings) as postgres, Redis() as broker:
         apply(Settings.for_database(postgres.url))
         yield postgres, broker

@@ -40,6 +40,8 @@ class Watcher:
 
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        # Where statements are counted, not its own.
+        self._connection.execute("set log_statement = none")
 
     def work(self) -> Work:
         """Read it. Sessions tell what they did when they end, or once a second."""

@@ -97,10 +97,10 @@ def _targets(results: dict[str, Any]) -> Iterable[tuple[str, ...]]:
 
 def _drain(rows: list[dict[str, Any]]) -> str:
     head = (
-        *("", "ratio", "jobs/s", "CPU µs: main", "pool", "Postgres", "broker"),
-        *("commits", "WAL bytes", "dead rows"),
+        *("", "ratio", "jobs/s", "enqueued/s", "CPU µs: main", "pool", "Postgres", "broker"),
+        *("statements", "commits", "WAL bytes", "dead rows"),
     )
-    keys = ("main_cpu", "pool_cpu", "postgres_cpu", "broker_cpu", "commits", "wal_bytes")
+    cpu = ("main_cpu", "pool_cpu", "postgres_cpu", "broker_cpu")
     return _table(
         head,
         [
@@ -108,7 +108,11 @@ def _drain(rows: list[dict[str, Any]]) -> str:
                 row["name"],
                 f"{row['ratio']:.2f}",
                 f"{row['jobs_per_second']:,.0f}",
-                *(f"{row[key]:,.0f}" if key != "commits" else f"{row[key]:.1f}" for key in keys),
+                f"{row['enqueued_per_second']:,.0f}",
+                *(f"{row[key]:,.0f}" for key in cpu),
+                f"{row['statements']:.1f}",
+                f"{row['commits']:.1f}",
+                f"{row['wal_bytes']:,.0f}",
                 f"{row['dead_tuples']:.1f}",
             )
             for row in rows

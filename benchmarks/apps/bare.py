@@ -50,7 +50,6 @@ def nothing(job_id: str, number: int) -> None:
 def fill(_: str, number: int) -> None:
     """Enqueue so many jobs."""
     database = connection(os.getpid())
-    database.execute(TABLE)
     for index in range(number):
         job_id = uuid4()
         parameters = Json({"number": index})
@@ -61,4 +60,5 @@ def fill(_: str, number: int) -> None:
 
 
 if __name__ == "__main__":
+    connection(os.getpid()).execute(TABLE)
     serve(fill)

@@ -25,12 +25,12 @@ def nothing(number: int) -> int:
 
 def fill(_: str, number: int) -> None:
     """Enqueue so many jobs."""
-    django.setup()
-    call_command("migrate", verbosity=0)
     for index in range(number):
         nothing.delay(index)
     connections.close_all()
 
 
 if __name__ == "__main__":
+    django.setup()
+    call_command("migrate", verbosity=0)
     serve(fill)

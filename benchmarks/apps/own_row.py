@@ -55,7 +55,6 @@ def nothing(job_id: str, number: int) -> None:
 
 def fill(_: str, number: int) -> None:
     """Enqueue so many jobs."""
-    Base.metadata.create_all(engine)
     for index in range(number):
         with Session(engine) as session:
             job = Job(user_id=1, parameters={"number": index})
@@ -66,4 +65,5 @@ def fill(_: str, number: int) -> None:
 
 
 if __name__ == "__main__":
+    Base.metadata.create_all(engine)
     serve(fill)

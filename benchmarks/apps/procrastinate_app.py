@@ -19,13 +19,13 @@ def nothing(number: int) -> int:
 def fill(_: str, number: int) -> None:
     """Enqueue so many jobs."""
     with app.open():
-        with psycopg.connect(url) as connection:
-            found = connection.execute("select to_regclass('procrastinate_jobs')").fetchone()
-        if found == (None,):
-            app.schema_manager.apply_schema()
         for index in range(number):
             nothing.defer(number=index)
 
 
 if __name__ == "__main__":
+    with app.open(), psycopg.connect(url) as connection:
+        found = connection.execute("select to_regclass('procrastinate_jobs')").fetchone()
+        if found == (None,):
+            app.schema_manager.apply_schema()
     serve(fill)

@@ -45,6 +45,9 @@ def connector(patience: float) -> Callable[..., BoundedConnection]:
     def connect(_dialect: Any, _record: Any, cargs: Any, cparams: Any) -> BoundedConnection:
         connection = BoundedConnection.connect(*cargs, **cparams)
         connection.patience = patience
+        if not _writes_iso(connection):
+            connection.execute(_ISO)
+            connection.commit()
         return connection
 
     return connect
@@ -56,9 +59,21 @@ def async_connector(patience: float) -> Callable[..., Awaitable[BoundedAsyncConn
     async def connect(*args: Any, **kwargs: Any) -> BoundedAsyncConnection:
         connection = await BoundedAsyncConnection.connect(*args, **kwargs)
         connection.patience = patience
+        if not _writes_iso(connection):
+            await connection.execute(_ISO)
+            await connection.commit()
         return connection
 
     return connect
+
+
+_ISO = "set datestyle to 'ISO'"
+
+
+def _writes_iso(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """Tell whether the server writes times as the driver can read them, which it says by itself."""
+    style = connection.info.parameter_status("DateStyle")
+    return style is None or style.startswith("ISO")
 
 
 def _bounded(

@@ -66,10 +66,11 @@ def test_recent_statistics_want_a_span_of_time(jobs: JobService, span: Any) -> N
         jobs.stats(landed_within=span)
 
 
-def test_times_are_in_utc_whatever_zone_the_server_is_in(
-    open_jobs: Callable[..., JobService], jobs_url: str, user_id: UUID
+@pytest.mark.parametrize("setting", ["timezone%3DAsia/Tokyo", "datestyle%3DGerman"])
+def test_times_are_in_utc_whatever_zone_the_server_is_in_and_however_it_writes_them(
+    open_jobs: Callable[..., JobService], jobs_url: str, user_id: UUID, setting: str
 ) -> None:
-    jobs = open_jobs(f"{jobs_url}?options=-c%20timezone%3DAsia/Tokyo")
+    jobs = open_jobs(f"{jobs_url}?options=-c%20{setting}")
     job = jobs.create_job(user_id, "report")
     (event,) = jobs.get_job_events(job.id, user_id)
     oldest = jobs.stats(user_id).oldest_queued_at

@@ -72,6 +72,15 @@ def test_statements_are_prepared_as_the_setting_says(
     service.close()
 
 
+async def test_a_coroutine_reads_times_however_the_server_writes_them(
+    jobs_url: str, user_id: UUID
+) -> None:
+    service = AsyncJobService(f"{jobs_url}?options=-c%20datestyle%3DSQL")
+    job = await service.create_job(user_id, "report")
+    assert (await service.get_job(job.id, user_id)).created_at == job.created_at
+    await service.close()
+
+
 def test_an_operation_is_one_round_trip(jobs_url: str, user_id: UUID, tmp_path: Path) -> None:
     service = JobService(jobs_url)
     job = service.create_job(user_id, "report")

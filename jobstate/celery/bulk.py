@@ -257,6 +257,11 @@ def _call_of(
     given: Mapping[str, Any],
     common: Mapping[str, Any],
 ) -> Call:
+    if not isinstance(given, Mapping):
+        raise InvalidValueError(
+            f"The call is a {type(given).__name__}: it must be a dict of what enqueue_with takes. "
+            'Pass {"args": (value,)}.'
+        )
     if unknown := given.keys() - _KEYS:
         raise InvalidValueError(
             f"There is no {', '.join(sorted(map(repr, unknown)))} in a call: it has "

@@ -139,15 +139,9 @@ class Message:
         options["eta" if isinstance(eta, datetime) else "countdown"] = _seconds(eta)
         if plainly:
             options = {"declare": [], **options, "retry": False}
-        call = partial(
-            self._publisher(app),
-            self.args,
-            self.kwargs,
-            task_id=str(job_id),
-            expires=_seconds(expires),
-            retry_policy=ONCE,
-            **options,
-        )
+        # Also where the call has a policy of its own: it is the sweeper that tries again.
+        options |= {"task_id": str(job_id), "expires": _seconds(expires), "retry_policy": ONCE}
+        call = partial(self._publisher(app), self.args, self.kwargs, **options)
         # With nothing but the ticket, the message carries no trace.
         headers = options["headers"]
         return call if len(headers) == 1 else tracing.within(headers, call)

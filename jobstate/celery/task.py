@@ -18,6 +18,7 @@ from jobstate.celery.declared import JOB_REQUEST, OWN_OPTIONS, declared_call, ow
 from jobstate.celery.eager import run_eagerly
 from jobstate.celery.enqueue import Call, submit, submit_here
 from jobstate.celery.habits import report_meta
+from jobstate.celery.options import checked_args
 from jobstate.celery.run import is_of_a_function, retrying, run_again, run_job
 from jobstate.celery.runtime import runtime_of
 from jobstate.creation import When
@@ -184,6 +185,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery ships no types
         options: dict[str, Any],
     ) -> Call:
         """Describe the job that a call is to be; the owner may be the surrounding job's."""
+        args = checked_args(args, kwargs, options)
         if self.typing:
             self.__header__(*args, **kwargs)
         return declared_call(runtime_of(self.app), self, args, kwargs, task_id, options)

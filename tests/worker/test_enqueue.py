@@ -1,9 +1,11 @@
 """From a call to a row and a message."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from kombu import Queue
 
 from jobstate import ConfigurationError, InvalidValueError, JobStatus, OwnerRequired
 from jobstate.embedded.ports import free_port
@@ -73,6 +75,67 @@ def test_wrong_arguments_are_refused_and_nothing_is_stored(quiet_site: Site) -> 
         quiet_site.enqueue("returns", object())
     assert quiet_site.service.list_jobs(quiet_site.user_id).items == []
     assert published(quiet_site) == []
+
+
+@pytest.mark.parametrize("args", ["1", {1}, {1: 1}, 1, None])
+def test_what_is_no_list_of_arguments_is_refused_and_nothing_is_stored(
+    quiet_site: Site, args: Any
+) -> None:
+    """The text of a single one, in parentheses that make no tuple, is as long as the tuple."""
+    for task in (quiet_site.task("returns"), "shop.exports"):
+        with pytest.raises(InvalidValueError, match=r"args of a call are .* Pass a single one as"):
+            quiet_site.jobs.enqueue(task, args, user_id=quiet_site.user_id)
+    with pytest.raises(InvalidValueError, match="kwargs of a call are a list"):
+        quiet_site.jobs.enqueue("shop.exports", (), [args], user_id=quiet_site.user_id)
+    assert quiet_site.service.list_jobs(quiet_site.user_id).items == []
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"queue": 5},
+        {"priority": "high"},
+        {"compression": "none such"},
+        {"time_limit": "an hour"},
+        {"headers": "X-Trace: 1"},
+        {"link": "shop.notify"},
+        {"shadow": b"export"},
+    ],
+)
+def test_an_option_that_no_message_can_have_is_refused_and_nothing_is_stored(
+    quiet_site: Site, option: dict[str, Any]
+) -> None:
+    """Its job would never be published, and its broker would seem to be down."""
+    (name,) = option
+    for task in (quiet_site.task("returns"), "shop.exports"):
+        with pytest.raises(InvalidValueError, match=f"Option {name} is .* it must be"):
+            quiet_site.jobs.enqueue(task, (1,), user_id=quiet_site.user_id, **option)
+    assert quiet_site.service.list_jobs(quiet_site.user_id).items == []
+
+
+def test_options_that_a_message_can_have_are_taken(quiet_site: Site) -> None:
+    options: dict[str, Any] = {
+        "compression": "gzip",
+        "headers": {"X-Trace": "1"},
+        "link": [quiet_site.task("returns").s()],
+        "priority": 0,
+        "queue": Queue("exports"),
+        "retry": True,
+        "retry_policy": {"max_retries": 7},
+        "soft_time_limit": 1.5,
+    }
+    job = quiet_site.task("returns").enqueue_with(range(1), user_id=quiet_site.user_id, **options)
+    together = [{"args": range(1)}] * 3
+    jobs = quiet_site.jobs.enqueue_many(
+        quiet_site.task("returns"), together, user_id=quiet_site.user_id, **options
+    )
+    messages = quiet_site.waiting("exports")
+    assert [message["id"] for message in messages] == [str(job.id), *(str(job.id) for job in jobs)]
+
+
+def test_a_signature_is_no_task(quiet_site: Site) -> None:
+    with pytest.raises(ConfigurationError, match=r"returns is given as a signature.*apply_async"):
+        quiet_site.jobs.enqueue(quiet_site.task("returns").s(1), user_id=quiet_site.user_id)
 
 
 def test_a_job_without_an_owner_is_refused(open_site: OpenSite) -> None:

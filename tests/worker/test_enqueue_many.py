@@ -129,11 +129,13 @@ def test_what_a_key_has_already_is_returned_and_enqueued_once(quiet_site: Site) 
         ({"args": (1,), "task_id": "x"}, InvalidValueError, "Job 2 of the batch .* not a UUID"),
         ({"args": (1,), "job_type": 5}, InvalidValueError, "Job 2 of the batch .* must be text"),
         ({"arg": (1,)}, InvalidValueError, r"Job 2 of the batch .* no 'arg' in a call"),
+        ({"args": "a"}, InvalidValueError, r"Job 2 of the batch .* args of a call are a str"),
+        ((1,), InvalidValueError, r"Job 2 of the batch .* The call is a tuple"),
         ({"args": (1,), "user_id": None}, OwnerRequired, "Job 2 of the batch"),
     ],
 )
 def test_one_wrong_call_is_named_and_nothing_is_stored(
-    quiet_site: Site, wrong: dict[str, Any], error: type[Exception], words: str
+    quiet_site: Site, wrong: Any, error: type[Exception], words: str
 ) -> None:
     calls = [{"args": (0,)}, {"args": (1,)}, wrong, {"args": (3,)}]
     with pytest.raises(error, match=words):

@@ -91,13 +91,13 @@ class ItemLedger:
         self._carried: frozenset[str] = frozenset()
         self._statuses: dict[str, ItemStatus] = {}
         self._counts: Counter[ItemStatus] = Counter()
-        self._unwritten: dict[str, Outcome] = {}
         self._due_at = time.monotonic() + interval
         self._paused_until = 0.0
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Forget what other threads were about to do: a process that was forked has none."""
+        """Leave to the parent what a process that was forked has a copy of; it has no threads."""
+        self._unwritten: dict[str, Outcome] = {}
         self._awaited = False
         self._lock = Lock()
 

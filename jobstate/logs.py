@@ -53,14 +53,14 @@ class LogBook:
         self._write = write
         self._interval = interval
         self._wake = wake
-        self._lines: deque[Line] = deque()
         self._taken = 0
         self._size = 0
-        self._dropped = 0
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Forget what other threads were about to do: a process that was forked has none."""
+        """Leave to the parent what a process that was forked has a copy of; it has no threads."""
+        self._lines: deque[Line] = deque()
+        self._dropped = 0
         self._awaited = False
         self._lock = Lock()
 

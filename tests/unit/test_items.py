@@ -211,3 +211,12 @@ def test_work_that_is_done_all_the_same_and_fails_is_recorded(book: Book) -> Non
     book.ledger.carry_over(["a"])
     book.item("a", ValueError("No"))
     assert book.ledger.counts == ItemCounts(failed=1)
+
+
+def test_a_forked_process_leaves_to_its_parent_what_that_has_not_written(book: Book) -> None:
+    """It would undo a later outcome of the same item."""
+    book.item("a", ValueError("not yet"))
+    book.ledger.begin_anew()
+    book.item("b")
+    book.ledger.flush()
+    assert [list(batch) for batch in book.batches] == [["b"]]

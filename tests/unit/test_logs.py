@@ -56,6 +56,22 @@ def test_the_end_writes_what_was_not_written(shelf: Shelf) -> None:
     assert shelf.batches == [["a"]]
 
 
+def test_a_forked_process_leaves_to_its_parent_what_that_has_not_written(shelf: Shelf) -> None:
+    for number in range(MAX_LINES + 1):
+        shelf.log(str(number))
+    shelf.book.begin_anew()
+    shelf.book.close()
+    assert shelf.batches == []
+
+
+def test_a_forked_process_writes_what_it_logs_itself(shelf: Shelf) -> None:
+    shelf.log("a")
+    shelf.book.begin_anew()
+    shelf.log("b")
+    shelf.alarms.pop()()
+    assert shelf.batches == [["b"]]
+
+
 def test_too_many_records_are_counted_and_not_kept(shelf: Shelf) -> None:
     for _ in range(MAX_LINES + 7):
         shelf.log("x")

@@ -61,10 +61,14 @@ class Work:
         # Without the turnstile, a thread that does one thing after another would never let go.
         if not self._turnstile.acquire(timeout=_PATIENCE):
             return False
-        if self._busy.acquire(timeout=_PATIENCE):
-            return True
-        self._turnstile.release()
-        return False
+        paused = False
+        try:
+            paused = self._busy.acquire(timeout=_PATIENCE)
+        finally:
+            # Also when a signal raises meanwhile: the thread would wait for ever.
+            if not paused:
+                self._turnstile.release()
+        return paused
 
     def resume(self) -> None:
         """Undo `pause`."""
@@ -96,27 +100,34 @@ class KeeperStore(Store):
             yield transaction
 
 
+class _Held(threading.local):
+    """What a thread holds while it forks; several may fork at once."""
+
+    def __init__(self) -> None:
+        self.paused: list[Work] = []
+        self.silenced: list[Any] = []
+
+
 _works: WeakSet[Work] = WeakSet()
-_paused: list[Work] = []
-_silenced: list[Any] = []
+_held = _Held()
 
 
 def _before_fork() -> None:
-    _paused.extend(work for work in list(_works) if work.pause())
-    _silenced.extend(lock for lock in _locks_of_logging() if lock.acquire(timeout=_PATIENCE))
+    _held.paused.extend(work for work in list(_works) if work.pause())
+    _held.silenced.extend(lock for lock in _locks_of_logging() if lock.acquire(timeout=_PATIENCE))
 
 
 def _after_fork_in_parent() -> None:
-    while _silenced:
-        _silenced.pop().release()
-    while _paused:
-        _paused.pop().resume()
+    while _held.silenced:
+        _held.silenced.pop().release()
+    while _held.paused:
+        _held.paused.pop().resume()
 
 
 def _after_fork_in_child() -> None:
     # Logging has made these anew already.
-    _silenced.clear()
-    _paused.clear()
+    _held.silenced.clear()
+    _held.paused.clear()
     for work in list(_works):
         work.begin_anew()
 

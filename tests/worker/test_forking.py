@@ -1,11 +1,16 @@
 """Forks beside the keeper's threads: they wait for each other, and a child inherits no lock."""
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import pytest
+
+from jobstate.celery import forking
 from jobstate.celery.forking import Work
 from tests.worker.process import PATIENCE, ROOT
 
@@ -73,6 +78,59 @@ def test_a_fork_does_not_wait_for_ever_and_its_child_can_work() -> None:
     leave.set()
     thread.join(PATIENCE)
     assert work.pause(), "the parent goes on as before"
+
+
+class LimitReached(Exception):  # noqa: N818 - as Celery's soft time limit
+    """What a signal handler raises."""
+
+
+def test_what_a_signal_raises_while_a_fork_waits_leaves_the_thread_free(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    def raise_it(*_: object) -> None:
+        raise LimitReached
+
+    monkeypatch.setattr(forking, "_PATIENCE", PATIENCE)
+    before = signal.signal(signal.SIGUSR2, raise_it)
+    request.addfinalizer(lambda: signal.signal(signal.SIGUSR2, before))
+    work, main = Work(), threading.main_thread().ident
+    assert main is not None
+
+    def pause_and_be_interrupted() -> None:
+        threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGUSR2)).start()
+        work.pause()
+
+    with work, pytest.raises(LimitReached):
+        pause_and_be_interrupted()
+    monkeypatch.setattr(forking, "_PATIENCE", 0.2)
+    assert work.pause(), "nobody holds anything of it any more"
+
+
+def test_threads_that_fork_at_once_let_go_of_their_own_locks_alone() -> None:
+    handler, logger = logging.Handler(), logging.getLogger("jobstate")
+    lock = handler.lock
+    assert lock is not None
+    forks, goes_on = threading.Event(), threading.Event()
+
+    def fork_slowly() -> None:
+        forking._before_fork()
+        forks.set()
+        goes_on.wait(PATIENCE)
+        forking._after_fork_in_parent()
+
+    logger.addHandler(handler)
+    try:
+        thread = threading.Thread(target=fork_slowly, daemon=True)
+        thread.start()
+        forks.wait(PATIENCE)
+        forking._before_fork()
+        forking._after_fork_in_parent()
+        assert not lock.acquire(blocking=False)
+        goes_on.set()
+        thread.join(PATIENCE)
+        assert lock.acquire(blocking=False)
+    finally:
+        logger.removeHandler(handler)
 
 
 BUSY = """

@@ -100,7 +100,7 @@ def test_of_many_threads_it_admits_one(circuit: Circuit, clock: Clock) -> None:
 def test_a_process_that_is_forked_while_a_thread_uses_it_goes_on(circuit: Circuit) -> None:
     with circuit._lock:
         if (child := os.fork()) == 0:
-            signal.alarm(10)  # which ends a process that waits for ever
+            signal.alarm(60)  # which ends a process that waits for ever
             circuit.failed()
             os._exit(0 if not circuit.admits() else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -137,8 +137,8 @@ def test_the_end_waits_for_a_write_of_another_thread() -> None:
         assert begun.wait(60)
         ending = pool.submit(lambda: (slow.close(), written.append("landing")))
         answered.set()
-        writing.result(10)
-        ending.result(10)
+        writing.result(60)
+        ending.result(60)
     assert written == ["progress", "landing"]
 
 
@@ -203,7 +203,7 @@ def test_a_report_made_while_another_thread_writes_is_written_afterwards(desk: D
         desk.report(20)
         desk.pass_by(PAUSE)
         answered.set()
-        writing.result(10)
+        writing.result(60)
     desk.pass_by(0.5)
     assert desk.written == [Report(10), Report(20)]
 

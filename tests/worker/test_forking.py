@@ -44,7 +44,9 @@ def test_a_child_shares_what_was_there_before_it() -> None:
     subprocess.run([sys.executable, "-c", SHARED], cwd=ROOT, check=True, timeout=PATIENCE)
 
 
-def test_a_fork_waits_for_the_end_of_what_a_thread_does() -> None:
+def test_a_fork_waits_for_the_end_of_what_a_thread_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    # However late the thread comes to its end.
+    monkeypatch.setattr(forking, "_PATIENCE", PATIENCE)
     work, entered, leave, left = Work(), threading.Event(), threading.Event(), threading.Event()
 
     def keep_working() -> None:

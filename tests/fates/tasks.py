@@ -2,12 +2,11 @@
 
 import os
 import signal
-import threading
 
 from celery import shared_task
 
 from jobstate import JobTask
-from tests.worker.endings import ends_its_process, runs_out_of_memory
+from tests.worker.endings import ends_its_process, reach_the_soft_limit, runs_out_of_memory
 from tests.worker.gates import Gates
 
 
@@ -23,11 +22,12 @@ def runs_out_of_memory_late() -> None:
     runs_out_of_memory.run()
 
 
-@shared_task(base=JobTask, bind=True, soft_time_limit=0.5, job_keep_partial=True)
+@shared_task(base=JobTask, bind=True, job_keep_partial=True)
 def keeps_what_it_has_done(self: JobTask) -> None:
+    """Do an item; then its soft limit is over, however long that took."""
     with self.job.item("first"):
         pass
-    threading.Event().wait()
+    reach_the_soft_limit()
 
 
 def _keeps(self: JobTask) -> None:
@@ -53,6 +53,6 @@ def keeps_and_is_far_too_slow(self: JobTask) -> None:
     _keeps(self)
 
 
-@shared_task(base=JobTask, bind=True, job_keep_partial=True, job_no_progress=1)
+@shared_task(base=JobTask, bind=True, job_keep_partial=True, job_no_progress=2)
 def keeps_and_falls_silent(self: JobTask) -> None:
     _keeps(self)

@@ -14,6 +14,12 @@ from jobstate import JobFailed, JobTask, Partial
 from tests.worker.gates import Gates
 
 
+def reach_the_soft_limit() -> None:
+    """Do what Celery's main process does when the soft limit of a body on prefork is over."""
+    os.kill(os.getpid(), signal.SIGUSR1)
+    threading.Event().wait()
+
+
 class OutOfCreditError(JobFailed):
     """A failure of a task's own, built from what the task knows."""
 
@@ -196,7 +202,7 @@ def is_replaced(self: JobTask, value: Any, owner: str | None = None) -> Any:
     return self.replace(replacement.set(user_id=owner) if owner else replacement)
 
 
-@shared_task(base=JobTask, bind=True, soft_time_limit=0.3)
+@shared_task(base=JobTask, bind=True, soft_time_limit=1.5)
 def is_too_slow(self: JobTask) -> None:
     Gates.of(self.app).stop(self.job.id)
 

@@ -7,7 +7,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser import PROGRAM
 from tests.flower.server import FlowerProcess
+from tests.worker.process import PATIENCE
 from tests.worker.site import Site
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -26,11 +26,14 @@ from jobstate.store.failures import translated
 Connect = Callable[[], psycopg.Connection]
 
 
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """A port that somebody has, so that nobody else gets it, and where nobody listens."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        other.bind(("127.0.0.2", port))
+        yield port
 
 
 def heard(url: str) -> str:
@@ -67,21 +70,20 @@ def as_role(url: str, role: str) -> str:
     return f"postgresql+psycopg://{role}:geheim@{host}"
 
 
-def test_a_database_that_is_not_there_is_unavailable() -> None:
-    message = heard(f"postgresql://127.0.0.1:{unused_port()}/shop")
+def test_a_database_that_is_not_there_is_unavailable(unused_port: int) -> None:
+    message = heard(f"postgresql://127.0.0.1:{unused_port}/shop")
     assert message.startswith("The jobs database did not answer: connection failed: ")
     assert "Connection refused" in message
     assert message.endswith("Check that Postgres runs and that jobstate_database_url is right.")
 
 
-async def test_the_asyncio_service_says_the_same() -> None:
-    url = f"postgresql://127.0.0.1:{unused_port()}/shop"
+async def test_the_asyncio_service_says_the_same(unused_port: int) -> None:
+    url = f"postgresql://127.0.0.1:{unused_port}/shop"
     assert await heard_async(url) == heard(url)
 
 
-def test_of_several_addresses_one_is_named_and_never_the_password() -> None:
-    port = unused_port()
-    hosts = f"host=127.0.0.1:{port}&host=127.0.0.2:{port}"
+def test_of_several_addresses_one_is_named_and_never_the_password(unused_port: int) -> None:
+    hosts = f"host=127.0.0.1:{unused_port}&host=127.0.0.2:{unused_port}"
     message = heard(f"postgresql://user:geheim@/shop?{hosts}")
     assert 'connection to server at "127.0.0.2"' in message
     assert len(message.splitlines()) == 1

@@ -27,20 +27,25 @@ LOG_FORMAT = "[%(processName)s] %(message)s job=%(job_id)s user=%(user_id)s atte
 class TracedSite(Site):
     """A site whose worker writes its spans into a file."""
 
-    def spans_of(self, job_id: object) -> list[Span]:
-        """Return the worker's spans about runs of a job, once there are any."""
+    def spans_of(self, job_id: object, runs: int = 1) -> list[Span]:
+        """Return the worker's spans about runs of a job by attempt, once there are so many.
+
+        A run's span ends after its landing, and after what follows it was dispatched.
+        """
 
         def found() -> list[Span]:
             lines = Path(self.conf["spans"]).read_text().splitlines()
             spans = [json.loads(line) for line in lines if line.endswith("}")]
-            return [
+            of_job = [
                 span
                 for span in spans
                 if span["attributes"].get("job.id") == str(job_id)
                 and span["name"].startswith("run")
             ]
+            in_order = sorted(of_job, key=lambda span: span["attributes"].get("job.attempt", 0))
+            return in_order if len(in_order) >= runs else []
 
-        spans: list[Span] = eventually(found, "a span of the worker")
+        spans: list[Span] = eventually(found, "the spans of the worker")
         return spans
 
 

@@ -76,7 +76,7 @@ def test_every_attempt_and_what_follows_it_are_in_the_trace(traced: TracedSite, 
     traced.completed(job)
     traced.completed(callback.id)
     assert sent()
-    first, second = traced.spans_of(job.id)
+    first, second = traced.spans_of(job.id, runs=2)
     (after,) = traced.spans_of(callback.id)
     for run in (first, second, after):
         assert run["context"]["trace_id"] == trace_id(request)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from s3fs import S3FileSystem
 from jobstate import AssetNotFound, InvalidValueError, StorageUnavailable
 from jobstate.storage import PART, Storage, open_storage
 from tests.assets.buckets import S3
+from tests.factories import PATIENCE
 
 MB = 1024 * 1024
 
@@ -134,7 +135,7 @@ def test_a_storage_that_was_used_before_a_fork_works_after_it(
     store_file("u/j/1/x", b"x")
     child = multiprocessing.get_context("fork").Process(target=store_file, args=("u/j/1/y", b"y"))
     child.start()
-    child.join(30)
+    child.join(PATIENCE)
     assert child.exitcode == 0
     assert content(storage, "u/j/1/y") == b"y"
 
@@ -164,7 +165,7 @@ def test_a_forked_process_leaves_its_parents_connections_alone(
 
     child = multiprocessing.get_context("fork").Process(target=use_and_collect)
     child.start()
-    child.join(30)
+    child.join(PATIENCE)
     assert child.exitcode == 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.cli.programs import Program, ended, eventually, quick_demo
+from tests.cli.programs import PATIENCE, Program, ended, eventually, quick_demo
 from tests.cli.test_demo_failures import WITHOUT, assert_refused
 
 pytestmark = pytest.mark.timeout(180)
@@ -20,7 +20,7 @@ def test_the_web_app_shows_the_jobs_until_ctrl_c(start: Start) -> None:
     url = demo.read_until("Open http").split()[3]
     demo.read_until("Everything runs until Ctrl-C.")
     offspring = demo.offspring()
-    with httpx.Client(base_url=url, follow_redirects=True) as client:
+    with httpx.Client(base_url=url, follow_redirects=True, timeout=PATIENCE) as client:
         page = client.get("/")
         assert page.url == f"{url}jobs/"
         assert "Import of people.csv" in page.text

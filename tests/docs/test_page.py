@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from jobstate import Job, JobService
 from tests.djangos import set_up
 from tests.examples import Example
+from tests.factories import PATIENCE
 from tests.web.servers import asgi_server
 
 DATABASE = "postgresql+psycopg://localhost/shop"
@@ -45,7 +46,10 @@ def test_fastapi_shows_the_page_and_a_look_changes_it(
     app: FastAPI = names["app"]
     app.include_router(names["router"], prefix="/exports")
     user = {USER: str(job.user_id)}
-    with asgi_server(app) as url, httpx.Client(base_url=url, headers=user) as client:
+    with (
+        asgi_server(app) as url,
+        httpx.Client(base_url=url, headers=user, timeout=PATIENCE) as client,
+    ):
         assert "Orders</a>" in client.get("/my/jobs/").text
         page = client.get(f"/exports/{job.id}").text
     assert "<h1>Orders of 2026</h1>" in page

@@ -14,6 +14,7 @@ from django.urls import path
 from jobstate import JobService
 from tests.djangos import set_up
 from tests.examples import Example
+from tests.factories import PATIENCE
 from tests.web.servers import asgi_server, wsgi_server
 
 USER = "X-User"
@@ -67,7 +68,10 @@ def test_the_page_about_fastapi_and_the_one_about_streams(
     *routes, watch = local
     names = run(*routes)
     headers = {USER: str(user_id)}
-    with asgi_server(names["app"]) as url, httpx.Client(base_url=url, headers=headers) as client:
+    with (
+        asgi_server(names["app"]) as url,
+        httpx.Client(base_url=url, headers=headers, timeout=PATIENCE) as client,
+    ):
         job_id = check_export(client.post("/exports"), client)
         service.cancel(job_id, user_id)
         watch.run({"url": url, "job_id": job_id, "headers": headers})
@@ -79,7 +83,10 @@ def test_the_page_about_fastapi_and_the_one_about_streams(
 def test_the_page_about_flask(local: list[Example], user_id: object) -> None:
     names = run(*local)
     headers = {USER: str(user_id)}
-    with wsgi_server(names["app"]) as url, httpx.Client(base_url=url, headers=headers) as client:
+    with (
+        wsgi_server(names["app"]) as url,
+        httpx.Client(base_url=url, headers=headers, timeout=PATIENCE) as client,
+    ):
         job_id = check_export(client.post("/exports"), client)
         assert client.get(f"/my/jobs/{job_id}").status_code == 200
     names["jobs"].service.close()

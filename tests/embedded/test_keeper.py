@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from jobstate.embedded import keeper
+from tests.embedded.conftest import PATIENCE
 
 Eventually = Callable[[Callable[[], object]], None]
 
@@ -76,7 +77,7 @@ def keep(tmp_path: Path, notes: Path, directory: Path, eventually: Eventually) -
     yield start
     for process in keepers:
         process.stdin.close()  # type: ignore[union-attr]
-        process.wait(3 * keeper.PATIENCE)
+        process.wait(PATIENCE)
         process.stdout.close()  # type: ignore[union-attr]
 
 
@@ -98,7 +99,7 @@ def test_a_server_ends_with_the_first_signal_that_it_heeds(
     server = server_of(process)
     assert server.parent() == psutil.Process(process.pid)
     ask(process, b"f")
-    assert process.wait(keeper.PATIENCE) == 0
+    assert process.wait(PATIENCE) == 0
     assert not server.is_running()
     assert notes.read_text() == f"ready {signal.SIGINT:d} "
     assert directory.exists(), "who asked is there, and may want to look"
@@ -109,7 +110,7 @@ def test_a_server_that_must_end_at_once_is_spared_the_gentle_signal(
 ) -> None:
     process = keep()
     ask(process, b"i")
-    assert process.wait(keeper.PATIENCE) == 0
+    assert process.wait(PATIENCE) == 0
     assert notes.read_text() == f"ready {signal.SIGTERM:d} "
 
 
@@ -121,14 +122,14 @@ def test_a_server_whose_starter_is_gone_ends_and_leaves_nothing(
     assert process.stdin is not None
     process.stdin.close()
     eventually(lambda: not server.is_running())
-    assert process.wait(keeper.PATIENCE) == 0
+    assert process.wait(PATIENCE) == 0
     assert not directory.exists()
 
 
 def test_a_keeper_ends_with_its_server(keep: Keep, directory: Path) -> None:
     process = keep()
     server_of(process).kill()
-    assert process.wait(keeper.PATIENCE) == 0
+    assert process.wait(PATIENCE) == 0
     assert directory.exists()
 
 
@@ -141,7 +142,7 @@ def test_a_keeper_does_not_leave_its_server(
     server = server_of(process)
     process.send_signal(number)
     ask(process, b"i")
-    assert process.wait(keeper.PATIENCE) == 0
+    assert process.wait(PATIENCE) == 0
     assert not server.is_running()
     assert notes.read_text() == f"ready {signal.SIGTERM:d} "
 
@@ -150,4 +151,4 @@ def test_a_program_that_cannot_be_run_is_announced_by_nothing(keep: Keep) -> Non
     process = keep(command=("/no/such/program",))
     assert process.stdout is not None
     assert process.stdout.readline() == b""
-    assert process.wait(keeper.PATIENCE) != 0
+    assert process.wait(PATIENCE) != 0

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from jobstate.embedded import EmbeddedError, Postgres, Redis, keeper
+from tests.embedded.conftest import PATIENCE
 
 Eventually = Callable[[Callable[[], object]], None]
 Gone = Callable[[list[int]], bool]
@@ -150,7 +151,7 @@ def test_a_server_that_does_not_end_is_not_waited_for_for_ever(
                 local.stop()
         finally:
             lazy.resume()
-        lazy.wait(keeper.PATIENCE)
+        lazy.wait(PATIENCE)
         assert not local.running
 
 

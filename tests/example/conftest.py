@@ -18,7 +18,7 @@ ARGUMENTS = (
     # Nothing but the page is asked for anything.
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-PATIENCE = 20_000
+PATIENCE = 60_000
 ADA = "ada"
 
 expect.set_options(timeout=PATIENCE)
@@ -40,7 +40,7 @@ def jobs(site: Site) -> JobService:
 @pytest.fixture
 def client(site: Site) -> Iterator[httpx.Client]:
     """A client of ada's, which follows no redirect."""
-    with httpx.Client(base_url=site.url, timeout=30) as client:
+    with httpx.Client(base_url=site.url, timeout=60) as client:
         yield client
 
 

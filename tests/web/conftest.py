@@ -10,6 +10,7 @@ import pytest
 
 from jobstate import JobService
 from jobstate.store import AsyncStore, Operation, Store
+from tests.factories import PATIENCE
 from tests.web.sites import SITES, USER
 
 OpenClient = Callable[..., httpx.Client]
@@ -29,7 +30,7 @@ def open_client(request: pytest.FixtureRequest, service: JobService) -> Iterator
         def open_one(jobs: Any = None, **options: Any) -> httpx.Client:
             served = SITES[request.param](service if jobs is None else jobs, **options)
             url = stack.enter_context(served)
-            return stack.enter_context(httpx.Client(base_url=url, timeout=30))
+            return stack.enter_context(httpx.Client(base_url=url, timeout=PATIENCE))
 
         yield open_one
 

@@ -8,7 +8,7 @@ from typing import Any
 import uvicorn
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.factories import eventually
+from tests.factories import PATIENCE, eventually
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def asgi_server(app: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive(), "a stream has kept the server from ending"
 
 
@@ -46,5 +46,5 @@ def wsgi_server(app: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
-        thread.join(30)
+        thread.join(PATIENCE)
         server.server_close()

@@ -28,7 +28,7 @@ from jobstate.web import fastapi as for_fastapi
 from jobstate.web import flask as for_flask
 from jobstate.web import live
 from tests.djangos import django_connection, set_up
-from tests.factories import eventually
+from tests.factories import PATIENCE, eventually
 from tests.web.conftest import OpenClient
 from tests.web.events import opened
 from tests.web.jobs import celery_app
@@ -65,14 +65,14 @@ def accepted_by_fastapi(service: JobService, job: Job) -> httpx.Response:
         return for_fastapi.accepted(request, job)
 
     with asgi_server(app) as url:
-        return httpx.post(f"{url}/exports")
+        return httpx.post(f"{url}/exports", timeout=PATIENCE)
 
 
 def accepted_by_flask(service: JobService, job: Job) -> httpx.Response:
     app = flask_app(service)
     app.add_url_rule("/exports", view_func=lambda: for_flask.accepted(job), methods=["POST"])
     with wsgi_server(app) as url:
-        return httpx.post(f"{url}/exports")
+        return httpx.post(f"{url}/exports", timeout=PATIENCE)
 
 
 def accepted_by_django(service: JobService, job: Job) -> httpx.Response:
@@ -152,7 +152,7 @@ def test_a_stream_under_wsgi_keeps_no_connection_of_djangos(
         with (
             override_settings(ROOT_URLCONF=urls, ALLOWED_HOSTS=["*"]),
             wsgi_server(WSGIHandler()) as url,
-            httpx.Client(base_url=url, timeout=30) as client,
+            httpx.Client(base_url=url, timeout=PATIENCE) as client,
             opened(client, f"/jobs/{job.id}/events") as events,
         ):
             read = iter(events)
@@ -195,16 +195,18 @@ def test_a_server_that_is_asked_to_end_ends_its_streams(
             eventually(lambda: "running on http" in log.read_text())
             url = "http://" + log.read_text().partition("running on http://")[2].split()[0]
             with (
-                httpx.Client(base_url=url, headers={USER: str(user_id)}, timeout=30) as client,
+                httpx.Client(
+                    base_url=url, headers={USER: str(user_id)}, timeout=PATIENCE
+                ) as client,
                 opened(client, f"/api/jobs/{job.id}/events") as events,
-                httpx.Client(base_url=url, headers={USER: str(user_id)}, timeout=30) as other,
+                httpx.Client(base_url=url, headers={USER: str(user_id)}, timeout=PATIENCE) as other,
                 opened(other, "/api/jobs/events") as all_events,
             ):
                 next(iter(events))
                 server.send_signal(signal.SIGTERM)
                 assert [event.data["status"] for event in events] == []
                 assert len(list(all_events)) == 1
-            server.wait(30)
+            server.wait(PATIENCE)
         finally:
             server.kill()
 

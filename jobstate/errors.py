@@ -73,7 +73,9 @@ class InvalidStateTransitionError(JobStateError):
         expectation = f"it can only become {legal}" if legal else "it has landed and never moves"
         if not legal:
             remedy = "To run it again, enqueue a new job."
-        elif target in (JobStatus.QUEUED, current):
+        elif target is JobStatus.QUEUED:
+            remedy = "Leave it as it is: only a job that has landed can be run again."
+        elif target is current:
             remedy = "Leave it as it is, or move it to one of these."
         else:
             remedy = "Move it through processing first."

@@ -62,8 +62,7 @@ def _find_original(job_id: UUID | str, user_id: object, only: Which) -> Operatio
             raise NotRetryable(f"Job {key} cannot be retried: {reason}")
         if only == "failed" and not has_failed_items:
             raise NotRetryable(
-                f"Job {key} cannot be retried for its failed items: it has none. "
-                'Retry it with only="all".'
+                f"Job {key} cannot be retried for its failed items: it has none. Retry all of it."
             )
         return NewJob(
             user_id=user_id,

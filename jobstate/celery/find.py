@@ -52,6 +52,6 @@ def service_of(app: str | Celery, settings: Settings) -> JobService:
 
 def _unusable(name: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"The Celery app {name!r} cannot be used: {reason}. "
-        "Give the name that celery --app takes, in the directory where it is imported from."
+        f"The Celery app {name!r} cannot be used: {reason.rstrip('.')}. Give the name that celery "
+        "--app takes, in the directory and the environment in which that works."
     )

@@ -97,7 +97,8 @@ def _meaning(error: Exception, remedy: str | None) -> JobStateError | None:
     if isinstance(error, errors.ForeignKeyViolation):
         return InvalidValueError(
             f"The user does not exist: {error.diag.message_detail or first_line(error)} "
-            "A job belongs to a row of the users table. Create the user first."
+            "A job belongs to a row of the users table. Create the user first; "
+            "what a Session has not flushed is not there yet."
         )
     if isinstance(error, errors.InsufficientPrivilege):
         return ConfigurationError(

@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 import redis
-from celery import Celery
+from celery import Celery, chain
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -126,6 +126,18 @@ def test_each_example_enqueues_one_job_and_publishes_it(
     (example,) = examples
     check(run(example, page), page, queue)
     assert waiting(broker_url, queue) == 1
+
+
+@pytest.mark.examples("docs/how-to/enqueue.md", "chain(")
+def test_the_example_of_a_chain_enqueues_its_first_job_for_its_owner(
+    examples: list[Example], page: dict[str, Any], broker_url: str
+) -> None:
+    (example,) = examples
+    task = page["export_orders"]
+    example.run({**page, "chain": chain, "read_orders": task, "export_rows": task})
+    (job,) = page["jobs"].service.list_jobs(page["user"].id).items
+    check(job, page)
+    assert waiting(broker_url) == 1
 
 
 @pytest.mark.examples("docs/how-to/enqueue.md", "idempotency_key=request_id")

@@ -156,7 +156,7 @@ def test_every_owner_must_be_in_the_users_table(
     with pytest.raises(InvalidValueError) as refused:
         service.create_job(user_id, "report")
     assert f"The user does not exist: Key (user_id)=({user_id}) is not" in str(refused.value)
-    assert str(refused.value).endswith("Create the user first.")
+    assert "Create the user first; what a Session has not flushed" in str(refused.value)
     statement = f"insert into {quoted} values (%s)"  # noqa: S608 - one of the names above
     connection.execute(statement, (user_id,))  # type: ignore[arg-type]
     assert service.create_job(user_id, "report").user_id == user_id

@@ -110,7 +110,7 @@ def test_an_invalid_value_is_a_value_error() -> None:
     ("current", "target", "words"),
     [
         ("queued", "completed", "it can only become processing. Move it through processing first."),
-        ("processing", "queued", "it can only become completed, failed, partial. Leave it"),
+        ("processing", "queued", "Leave it as it is: only a job that has landed can be run again."),
         ("processing", "processing", "or move it to one of these."),
         ("failed", "completed", "it has landed and never moves. To run it again, enqueue a new"),
     ],

@@ -34,7 +34,11 @@ from jobstate.waiting import looks
 
 
 class AsyncJobService:
-    """Reads and moves jobs like `JobService`, from one event loop.
+    """Reads and moves jobs like `JobService`, awaited.
+
+    Each event loop that uses it has connections of its own, unless an engine is given. Await
+    `close` where a loop ends before its process does; otherwise, they are closed when the next one
+    begins to use it.
 
     Every method has the effect, the guarantees and the errors of its namesake there.
 

@@ -1,17 +1,20 @@
 """Runs operations on asyncio connections."""
 
+import os
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Self, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from jobstate.settings import Settings
 from jobstate.store.cursors import AsyncCursor, returns_rows
@@ -30,7 +33,8 @@ class AsyncStore:
     """Runs operations on connections of one asyncio engine's pool; see `sync.Store`.
 
     A store that was opened without an engine may be used from several event loops, each of which
-    has connections of its own.
+    has connections of its own. Those of a loop that was closed without `close` are closed when the
+    next one begins to use the store.
 
     Args:
         engine: A SQLAlchemy asyncio engine with the psycopg driver.
@@ -51,10 +55,10 @@ class AsyncStore:
         another: Callable[[], AsyncEngine] | None = None,
     ) -> None:
         check_engine(engine, AsyncEngine)
-        self._engine = engine
-        self._is_new = True
+        self._unused = [engine]
         self._another = another
-        self._engines: WeakKeyDictionary[AbstractEventLoop, AsyncEngine] = WeakKeyDictionary()
+        self._pools: WeakKeyDictionary[AbstractEventLoop, _Pool] = WeakKeyDictionary()
+        self._pid = os.getpid()
         self.schema = schema
         self._queries = load_queries(schema)
         self._prepare = prepare_mode(prepare_threshold)
@@ -64,12 +68,20 @@ class AsyncStore:
     def engine(self) -> AsyncEngine:
         """The engine of the running event loop: a pool belongs to one."""
         if self._another is None:
-            return self._engine
+            return self._unused[0]
+        if os.getpid() != self._pid:
+            # The parent's connections are the parent's, whichever loop they are of.
+            self._pools = WeakKeyDictionary()
+            self._pid = os.getpid()
         loop = get_running_loop()
-        if loop not in self._engines:
-            self._engines[loop] = self._engine if self._is_new else self._another()
-            self._is_new = False
-        return self._engines[loop]
+        if (pool := self._pools.get(loop)) is None:
+            self._close_ended()
+            try:
+                unused = self._unused.pop()
+            except IndexError:
+                unused = self._another()
+            pool = self._pools[loop] = _Pool(unused)
+        return pool.engine
 
     @classmethod
     def open(cls, settings: Settings, engine: AsyncEngine | None = None) -> Self:
@@ -142,6 +154,14 @@ class AsyncStore:
         if self._another is not None:
             await self.engine.dispose()
 
+    def _close_ended(self) -> None:
+        # A pool has its loop, and so would keep it here for ever.
+        for reference in self._pools.keyrefs():
+            if (loop := reference()) is not None and loop.is_closed():
+                ended = self._pools.pop(loop, None)
+                if ended is not None:
+                    ended.close()
+
     async def _execute(
         self, connection: AsyncConnection, patience: str | None, operation: Operation[Any]
     ) -> list[Row]:
@@ -176,6 +196,25 @@ class AsyncStore:
                 else:
                     # Closed, or interrupted in the middle of a statement.
                     await pooled.invalidate()
+
+
+class _Pool:
+    """The engine of one event loop, and what it has connected."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._connections: WeakSet[AsyncConnection] = WeakSet()
+        event.listen(engine.sync_engine.pool, "connect", self._connected)
+
+    def close(self) -> None:
+        """Close all connections of a loop that was closed: nothing can be awaited there."""
+        for connection in list(self._connections):
+            connection.pgconn.finish()
+
+    def _connected(self, _: object, record: ConnectionPoolEntry) -> None:
+        connection = record.driver_connection
+        assert isinstance(connection, psycopg.AsyncConnection)  # noqa: S101 - see check_engine
+        self._connections.add(connection)
 
 
 @asynccontextmanager

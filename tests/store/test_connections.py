@@ -268,3 +268,30 @@ async def test_a_callers_asyncio_engine_may_be_of_any_isolation(
     async with engine.connect() as connection:
         assert await connection.get_isolation_level() == level
     await engine.dispose()
+
+
+def test_event_loops_that_have_ended_leave_no_connections_behind(
+    jobs_url: str, connect: Connect
+) -> None:
+    """Each in turn has had all its connections, and some that waited for one."""
+    settings = Settings.load({"jobstate_database_url": jobs_url, "jobstate_pool_size": 2})
+    aio = AsyncJobService.from_settings(settings)
+
+    async def use_all() -> None:
+        await asyncio.gather(*(aio.workers() for _ in range(6)))
+
+    async def use_one() -> None:
+        await aio.workers()
+
+    def sessions() -> int:
+        asked = "select count(*) from pg_stat_activity where application_name = 'jobstate'"
+        row = connect().execute(asked).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    before = sessions()
+    for _ in range(4):
+        asyncio.run(use_all())
+    asyncio.run(use_one())
+    eventually(lambda: sessions() <= before + 1)
+    assert len(aio.store._pools) <= 1

@@ -83,9 +83,11 @@ def eager_worker(runtime: Runtime) -> Iterator[None]:
             except JobStateError as error:
                 logger.warning("An eager run could not renew its lease: %s", error)
 
-    threading.Thread(target=keep_lease, name="jobstate-lease", daemon=True).start()
+    keeper = threading.Thread(target=keep_lease, name="jobstate-lease", daemon=True)
     token = _here.set(worker_id)
     try:
+        # A signal may raise while it starts: it would keep the lease of a run that never was.
+        keeper.start()
         yield
     finally:
         ended.set()

@@ -2,6 +2,8 @@
 
 import logging
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from jobstate.celery.attempt import current_attempt
 
 
@@ -9,12 +11,14 @@ class JobHandler(logging.Handler):
     """Keeps the records of bodies whose task has `job_logs`; leaves all others alone."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Add the record to the job's logs. Waits for nobody and never raises."""
+        """Add the record to the job's logs. Waits for nobody; raises a soft time limit alone."""
         attempt = current_attempt()
         if attempt is None or attempt.reports.logs is None or _is_own(record):
             return
         try:
             attempt.reports.logs.add(record.levelname, record.name, self.format(record))
+        except SoftTimeLimitExceeded:
+            raise  # It is meant for the body, which comes by here often.
         except Exception:  # noqa: BLE001 - as every handler: a record that is broken is reported
             self.handleError(record)
 

@@ -1,10 +1,14 @@
 """What a body logs is kept with its job, where the task asks for it."""
 
+import logging
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from jobstate import NotOwner
+from jobstate.celery import logbook
 from tests.worker.process import eventually
 from tests.worker.site import Site
 
@@ -36,3 +40,19 @@ def test_without_being_asked_nothing_is_kept(site: Site) -> None:
     site.landed(site.enqueue("tracks", 1))
     job = site.completed(site.enqueue("logs_for_itself"))
     assert site.service.get_job_logs(job.id, site.user_id) == []
+
+
+def test_a_soft_time_limit_that_comes_while_something_is_logged_reaches_the_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Celery's handler of a signal raises it, wherever the body is."""
+
+    def add(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    logs = SimpleNamespace(add=add)
+    attempt = SimpleNamespace(reports=SimpleNamespace(logs=logs))
+    monkeypatch.setattr(logbook, "current_attempt", lambda: attempt)
+    record = logging.makeLogRecord({"name": "shop", "msg": "Reading orders"})
+    with pytest.raises(SoftTimeLimitExceeded):
+        logbook.JobHandler().handle(record)

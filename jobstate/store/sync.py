@@ -155,10 +155,12 @@ class Store:
             connection = pooled.driver_connection
             assert isinstance(connection, psycopg.Connection)  # noqa: S101 - see check_engine
             before = connection.autocommit
-            if not before:
-                connection.commit()  # what a listener of the caller's pool has begun
-                connection.autocommit = True
             try:
+                # Within it, because a signal may raise at any moment, and the caller's own
+                # transactions would be none on a connection that is left like this.
+                if not before:
+                    connection.commit()  # what a listener of the caller's pool has begun
+                    connection.autocommit = True
                 if _CURSORS not in pooled.info:
                     pooled.info[_CURSORS] = Cursors(connection)
                 yield connection, pooled.info[_CURSORS]

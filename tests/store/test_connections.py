@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -269,6 +270,40 @@ async def test_a_callers_asyncio_engine_may_be_of_any_isolation(
     async with engine.connect() as connection:
         assert await connection.get_isolation_level() == level
     await engine.dispose()
+
+
+class TimeIsUp(BaseException):
+    """What a signal handler raises, as Celery's does for a soft time limit."""
+
+
+class Interrupted(psycopg.Connection[Any]):
+    """A connection that a signal interrupts when it begins to commit by itself."""
+
+    armed = False
+
+    def _set_autocommit(self, value: bool) -> None:  # noqa: FBT001 - psycopg's
+        super()._set_autocommit(value)
+        if value and Interrupted.armed:
+            Interrupted.armed = False
+            raise TimeIsUp
+
+
+def test_a_callers_connection_is_left_as_it_was_by_a_call_that_a_signal_interrupts(
+    jobs_url: str,
+) -> None:
+    url = jobs_url.replace("+psycopg", "")
+    engine = create_engine(jobs_url, creator=lambda: Interrupted.connect(url))
+    service = JobService(engine)
+    service.workers()
+    Interrupted.armed = True
+    with pytest.raises(TimeIsUp):
+        service.workers()
+    pooled = engine.raw_connection()
+    connection = pooled.driver_connection
+    assert isinstance(connection, Interrupted)
+    assert not connection.autocommit
+    pooled.close()
+    engine.dispose()
 
 
 def sessions(connect: Connect) -> set[int]:

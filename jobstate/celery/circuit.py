@@ -62,6 +62,13 @@ class Circuit:
             self._is_tried = False
             self._next_try_at = self._clock() + self._pause
 
+    def learnt_nothing(self) -> None:
+        """Let the next one try at once: what went wrong says nothing of the broker."""
+        with self._lock:
+            if self._is_tried:
+                self._is_tried = False
+                self._next_try_at = self._clock()
+
     def worked(self) -> None:
         """Close it."""
         if self._next_try_at is not None:

@@ -149,6 +149,7 @@ class Runtime:
         try:
             if not send(self.app, job_id, call, self.settings.publish_timeout):
                 PUBLICATIONS.add("failed")
+                self._circuit.learnt_nothing()
                 return False
         except BrokerDownError:
             PUBLICATIONS.add("failed")
@@ -156,6 +157,7 @@ class Runtime:
             return False
         except InvalidValueError as error:
             PUBLICATIONS.add("refused")
+            self._circuit.learnt_nothing()
             self._end(job_id, ticket, error)
             raise
         PUBLICATIONS.add("published")

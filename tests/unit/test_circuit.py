@@ -68,6 +68,28 @@ def test_its_pause_doubles_with_each_try_that_fails_up_to_the_longest(
     assert circuit.admits()
 
 
+def test_a_try_that_learnt_nothing_leaves_it_to_the_next_one(
+    circuit: Circuit, clock: Clock
+) -> None:
+    """Or a message that cannot be made, tried first each time, would keep it open for ever."""
+    circuit.learnt_nothing()
+    circuit.failed()
+    circuit.learnt_nothing()
+    assert not circuit.admits(), "nobody had tried since it failed"
+    clock.now += 1
+    assert circuit.admits()
+    circuit.learnt_nothing()
+    assert [circuit.admits() for _ in range(2)] == [True, False]
+    circuit.failed()
+    clock.now += 1
+    assert not circuit.admits(), "the pause has doubled all the same"
+    clock.now += 1
+    assert circuit.admits()
+    circuit.worked()
+    circuit.learnt_nothing()
+    assert circuit.admits()
+
+
 def test_many_that_fail_at_the_same_time_are_one_failure(circuit: Circuit, clock: Clock) -> None:
     for _ in range(50):
         circuit.failed()

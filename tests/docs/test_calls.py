@@ -43,6 +43,7 @@ THEIRS = {
     *("len", "tqdm"),
     "jobstate.jobs",  # a table
     "request.auser",  # of Django
+    "session.flush",  # of SQLAlchemy
 }
 """What is not ours."""
 

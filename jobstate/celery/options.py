@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from celery.utils.functional import maybe_list
 from kombu import compression
 
 from jobstate.errors import InvalidValueError
@@ -67,7 +66,9 @@ def _is_compression(value: object) -> bool:
 
 
 def _are_signatures(value: object) -> bool:
-    return all(isinstance(found, Mapping) for found in maybe_list(value))
+    # An iterator would be used up by being looked at.
+    found = value if isinstance(value, list | tuple) else [value]
+    return all(isinstance(signature, Mapping) for signature in found)
 
 
 _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {

@@ -99,6 +99,7 @@ def test_what_is_no_list_of_arguments_is_refused_and_nothing_is_stored(
         {"time_limit": "an hour"},
         {"headers": "X-Trace: 1"},
         {"link": "shop.notify"},
+        {"link_error": iter(())},
         {"shadow": b"export"},
     ],
 )

@@ -53,7 +53,6 @@ class KeptProcess:
         }
         with log.open("ab") as out:
             self._keeper, self._lifeline, announced = _start_keeper(order, out, lock)
-        _lifelines.add(self._lifeline)
         with announced:
             # 0: it could not be run, and the log says why.
             self.pid = int(announced.readline() or 0)
@@ -93,8 +92,12 @@ def _start_keeper(
     order: dict[str, Any], log: IO[bytes], lock: int
 ) -> tuple["subprocess.Popen[bytes]", IO[bytes], IO[bytes]]:
     """Return the keeper, the pipe that it lives by, and the pipe that it announces the pid on."""
-    stdin, lifeline = os.pipe()
-    announced, stdout = os.pipe()
+    stdin, lifelines_end = os.pipe()
+    # Before anybody lives by it: another thread may fork at any moment.
+    lifeline = os.fdopen(lifelines_end, "wb", buffering=0)
+    _lifelines.add(lifeline)
+    announcement, stdout = os.pipe()
+    announced = os.fdopen(announcement, "rb")
     try:
         # S603: this interpreter runs a file of this package. Its own session keeps a Ctrl-C in
         # the terminal from the server: the starter decides what a Ctrl-C means.
@@ -108,10 +111,14 @@ def _start_keeper(
             pass_fds=[lock],
             start_new_session=True,
         )
+    except BaseException:
+        lifeline.close()
+        announced.close()
+        raise
     finally:
         os.close(stdin)
         os.close(stdout)
-    return keeper, os.fdopen(lifeline, "wb", buffering=0), os.fdopen(announced, "rb")
+    return keeper, lifeline, announced
 
 
 _lifelines: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()

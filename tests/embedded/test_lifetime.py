@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -104,6 +106,33 @@ def test_a_fork_of_the_starter_does_not_keep_the_server(
     starter.kill()
     eventually(lambda: gone(pids))
     assert not gone([child])
+
+
+def test_a_fork_while_the_server_starts_does_not_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may fork; and where nothing starts, no pipe stays open."""
+    seen = []
+
+    def ends_of(pipe: os.stat_result) -> int:
+        found = 0
+        for number in range(256):
+            with suppress(OSError):
+                found += os.path.samestat(os.fstat(number), pipe)
+        return found
+
+    def fork(*_: object, stdin: int, **__: object) -> None:
+        pipe = os.fstat(stdin)
+        if (child := os.fork()) == 0:
+            os._exit(ends_of(pipe))
+        seen.append((pipe, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+        raise OSError("no more processes")
+
+    pieces = SimpleNamespace(Popen=fork)
+    monkeypatch.setattr("jobstate.embedded.process.subprocess", pieces)
+    with pytest.raises(EmbeddedError, match="no more processes"):
+        Redis().start()
+    ((pipe, ends_in_child),) = seen
+    assert ends_in_child == 1, "that of the keeper alone"
+    assert ends_of(pipe) == 0
 
 
 def test_a_fork_of_the_starter_cannot_stop_the_server(python: Python) -> None:

@@ -116,11 +116,7 @@ class Sweeper:
             tried |= {hold.job_id for hold in dead}
             for hold in dead:
                 self._alone(self._rescue, hold, counts)
-            due = self._store.run(sweeping.due(self._settings, BATCH))
-            # A backlog is most of the list, and costs one statement for a hundred of it.
-            waiting = [found.job_id for found in due if found.finding is Finding.WAIT]
-            if waiting:
-                self._store.run(sweeping.rest(waiting, self._settings))
+            due = self._store.run_all(sweeping.due(self._settings, BATCH))
             for found in due:
                 if found.finding is not Finding.WAIT:
                     self._alone(self._settle, found, counts)

@@ -205,8 +205,11 @@ def insist_end_unheld(job_id: UUID, attempt: int, landing: Landing) -> Script[Jo
     return job
 
 
-def due(settings: Settings, limit: int) -> Operation[list[Due]]:
-    """List jobs that must be looked at, oldest first, and move them to the back."""
+def due(settings: Settings, limit: int) -> Script[list[Due]]:
+    """List jobs that must be looked at, the oldest first, and say when they must be again.
+
+    In one transaction: what is judged as one that waits is still locked when that is settled.
+    """
     params = {
         "limit": limit,
         "interval": settings.sweep_interval,
@@ -215,15 +218,13 @@ def due(settings: Settings, limit: int) -> Operation[list[Due]]:
         "lost_grace": settings.lost_grace,
         "republish_after": settings.republish_after,
     }
-    return Operation("due", params, lambda rows: [Due.from_row(row) for row in rows])
-
-
-def rest(job_ids: list[UUID], settings: Settings) -> Operation[None]:
-    """Say when live jobs must be looked at again."""
-    params = {
-        "ids": job_ids,
-        "grace": settings.cancel_grace,
-        "queue_timeout": settings.queue_timeout,
-        "interval": settings.sweep_interval,
-    }
-    return Operation("rest", params, nothing)
+    found: list[Due] = yield Operation(
+        "due", params, lambda rows: [Due.from_row(row) for row in rows]
+    )
+    if found:
+        ids = {
+            "ids": [one.job_id for one in found],
+            "waiting": [one.job_id for one in found if one.finding is Finding.WAIT],
+        }
+        yield Operation("rest", {**params, **ids}, nothing)
+    return found

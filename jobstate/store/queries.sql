@@ -1600,28 +1600,18 @@ where id in (
 );
 
 -- name: due
--- List what the sweeper must look at, oldest first, with what it finds; each is decided again
--- under its lock. Whatever is looked at moves to the back, so that nothing starves the rest. The batch
--- is chosen before: as a part of the update, a plan from when the table was empty chooses one for each
--- row, each time others.
+-- List what the sweeper must look at, the oldest first, with what it finds; each is decided again under
+-- its lock. The same transaction says when the next look at each is due: see rest.
 with batch as materialized (
-    select id from {schema}.jobs
+    select * from {schema}.jobs
     where next_check_at <= (select clock_timestamp())
         and (completed_at is null or followups_pending)
     order by next_check_at
     limit cast(:limit as integer)
     for no key update skip locked
-),
-looked_at as (
-    update {schema}.jobs set
-        next_check_at = clock_timestamp()
-            + make_interval(secs => cast(:interval as double precision))
-    where id in (select id from batch)
-    returning *
 )
 select
-    id, attempt, worker_id,
-    error_code,
+    id, attempt, worker_id, error_code,
     case
         when completed_at is not null
             then case
@@ -1640,12 +1630,12 @@ select
         when message -> 'canvas' is not null and published_at is not null then case
             when exists (
                 select from {schema}.jobs as member
-                where member.parent_id = looked_at.id and member.created_at >= looked_at.retry_at
+                where member.parent_id = batch.id and member.created_at >= batch.retry_at
                     and member.status = 'failed'
             ) then 'delegate_failed'
             when retry_at + interval '1 day' <= clock_timestamp() and not exists (
                 select from {schema}.jobs as member
-                where member.parent_id = looked_at.id and member.completed_at is null
+                where member.parent_id = batch.id and member.completed_at is null
             ) then 'delegate_lost'
             else 'wait'
         end
@@ -1677,14 +1667,14 @@ select
         when exists (
             select from {schema}.jobs as other
             where other.worker_id is not null
-                and other.queue = looked_at.queue
-                and greatest(other.created_at, other.published_at) > looked_at.published_at
+                and other.queue = batch.queue
+                and greatest(other.created_at, other.published_at) > batch.published_at
         ) then case when publishes >= 10 then 'undelivered' else 'publish' end
         when published_at + make_interval(secs => cast(:republish_after as double precision))
             * power(2, least(publishes, 10) - 1) <= clock_timestamp() then 'publish'
         else 'wait'
     end
-from looked_at;
+from batch;
 
 -- name: due_assets
 -- List files that no attempt will ever show, longest due first, and whether another asset names
@@ -1795,25 +1785,32 @@ where id in (
 returning id;
 
 -- name: rest
--- Say when live jobs must be looked at again, but for those that are locked just now. Losing it with
--- the server costs one more look.
+-- Say when jobs must be looked at again. What only waits is looked at when that may change: a backlog
+-- costs one update of each job. All else moves to the back, so that nothing starves the rest. Losing it
+-- with the server costs one more look.
 with {relaxed}
 update {schema}.jobs set
     next_check_at = case
+        when id <> all(cast(:waiting as uuid[]))
+            then clock_timestamp() + make_interval(secs => cast(:interval as double precision))
         when worker_id is not null then least(
             deadline_at,
             progress_at + make_interval(secs => no_progress),
             cancel_requested_at + make_interval(secs => cast(:grace as double precision))
         )
+        -- Other tasks have it, whatever its expiry and its queue say.
+        when message -> 'canvas' is not null
+            then least(deadline_at, clock_timestamp() + interval '5 seconds')
         else least(
             deadline_at,
             expires_at,
-            greatest(created_at, eta)
-                + make_interval(secs => cast(:queue_timeout as double precision)),
+            case
+                when status = 'queued' then greatest(created_at, eta)
+                    + make_interval(secs => cast(:queue_timeout as double precision))
+            end,
             case
                 when message is null and task_name is null then null
                 when message is null then coalesce(retry_at, created_at) + interval '5 minutes'
-                when message -> 'canvas' is not null then clock_timestamp() + interval '5 seconds'
                 when coalesce(retry_at, eta) > clock_timestamp() + interval '1 minute'
                     then coalesce(retry_at, eta) - interval '30 seconds'
                 -- The longer it has waited, the less is lost by looking later.
@@ -1828,11 +1825,7 @@ update {schema}.jobs set
         )
     end
 from relaxed
-where id in (
-    select id from {schema}.jobs
-    where id = any(cast(:ids as uuid[])) and completed_at is null
-    for no key update skip locked
-);
+where id = any(cast(:ids as uuid[]));
 
 -- name: list_workers
 -- List the workers that are not known to be dead, with what they hold.

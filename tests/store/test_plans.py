@@ -191,27 +191,20 @@ DUE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "looked_at"),
-    [
-        ("due", b"select count(*) from jobstate.jobs where next_check_at > now()"),
-        ("due_assets", b"select count(*) from jobstate.assets where next_check_at > now()"),
-    ],
-)
+@pytest.mark.parametrize("name", DUE)
 def test_a_batch_is_no_larger_where_its_plan_is_from_when_there_was_nothing(
-    connect: Connect, name: str, looked_at: bytes
+    connect: Connect, name: str
 ) -> None:
     """A limit within an update holds for each row of it: a nested loop chose a batch for each."""
     connection = connect()
     connection.execute("vacuum analyze jobstate.jobs, jobstate.assets")
     connection.execute("set plan_cache_mode = force_generic_plan")
     settings = Settings(database_url="unused")
-    asked = {"due": due(settings, 100), "due_assets": due_assets(60, 100)}[name]
+    asked = {"due": next(due(settings, 100)), "due_assets": due_assets(60, 100)}[name]
     statement = load_queries("jobstate")[name].encode()
     connection.execute(statement, asked.params, prepare=True)
     connection.execute(DUE[name])
-    connection.execute(statement, asked.params, prepare=True)
-    assert connection.execute(looked_at).fetchone() == (100,)
+    assert len(connection.execute(statement, asked.params, prepare=True).fetchall()) == 100
 
 
 def test_jobs_are_noted_one_by_one_where_the_statistics_know_of_none_that_are_not(

@@ -55,7 +55,7 @@ def test_a_running_job_does_not_expire(scene: Scene) -> None:
 def test_a_job_that_was_taken_since_it_was_found_expired_runs(scene: Scene) -> None:
     job = scene.queued(expires=60)
     scene.time_passes(61)
-    (found,) = scene.store.run(sweeping.due(scene.settings, 10))
+    (found,) = scene.store.run_all(sweeping.due(scene.settings, 10))
     assert found.finding == "expired"
     hold = hold_of(take(scene.store, job.id).job)
     assert not scene.sweeper._end(found, ErrorCode.EXPIRED)
@@ -187,7 +187,7 @@ def test_an_item_that_is_recorded_ends_the_silence(scene: Scene) -> None:
 def test_a_body_that_is_heard_of_since_it_was_found_silent_goes_on(scene: Scene) -> None:
     hold = scene.held(SILENT_AFTER_30)
     scene.time_passes(31)
-    (found,) = scene.store.run(sweeping.due(scene.settings, 10))
+    (found,) = scene.store.run_all(sweeping.due(scene.settings, 10))
     assert found.finding == "no_progress"
     assert scene.store.run(reporting.report_progress(hold, Report(percent=1))) is False
     assert not scene.sweeper._end(found, ErrorCode.NO_PROGRESS)

@@ -6,7 +6,9 @@ import psycopg
 import pytest
 
 from jobstate import JobStatus
-from tests.factories import POLICY, new_worker, queued_job, take
+from jobstate.attempts import Hold
+from jobstate.sweeper import SweepReport
+from tests.factories import POLICY, new_worker, queued_job, released, take
 from tests.sweeping.scene import Scene
 
 Connect = Callable[[], psycopg.Connection]
@@ -87,6 +89,33 @@ def test_jobs_that_cannot_be_judged_move_to_the_back(scene: Scene) -> None:
     assert scene.read(fine).error_code == "deadline"
     scene.time_passes(scene.settings.sweep_interval)
     assert scene.sweep().failed == MANY
+
+
+def test_a_job_that_waits_for_its_retry_is_not_due_all_the_time(scene: Scene) -> None:
+    """However long ago it left its queue: it would be looked at before all others, each time."""
+    scene = scene.with_settings(queue_timeout=600)
+    hold = scene.held()
+    released(scene.store, hold, when={"eta": None, "countdown": 3600})
+    scene.time_passes(700)
+    assert scene.sweep() == SweepReport()
+    assert not is_due(scene, hold)
+
+
+def test_a_job_that_others_have_is_not_due_all_the_time(scene: Scene) -> None:
+    """It does not expire, as it has begun."""
+    hold = scene.held(expires=60)
+    released(scene.store, hold, canvas='{"task": "shop.exports"}')
+    scene.publish(hold.job_id)
+    scene.time_passes(61)
+    assert scene.sweep() == SweepReport()
+    assert not is_due(scene, hold)
+
+
+def is_due(scene: Scene, hold: Hold) -> bool:
+    """Tell whether the next look at a job is overdue already."""
+    overdue = "select next_check_at <= clock_timestamp() from jobstate.jobs where id = %s"
+    ((found,),) = scene.sql(overdue, hold.job_id)
+    return bool(found)
 
 
 def test_a_publication_that_raises_does_not_keep_others_from_theirs(

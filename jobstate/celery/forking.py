@@ -23,6 +23,10 @@ _PATIENCE = 0.2
 """How long a fork waits for each thread, in seconds. One that takes longer waits for a server, and
 holds none of these locks meanwhile."""
 
+_WRITING = 10.0
+"""How long a fork waits for a record that is being written, in seconds: only a disk or a pipe that
+stands still takes as long, or a machine that does."""
+
 
 def share_memory() -> None:
     """Have the processes that are forked from here on share what was imported until now.
@@ -114,7 +118,7 @@ _held = _Held()
 
 def _before_fork() -> None:
     _held.paused.extend(work for work in list(_works) if work.pause())
-    _held.silenced.extend(lock for lock in _locks_of_logging() if lock.acquire(timeout=_PATIENCE))
+    _held.silenced.extend(lock for lock in _locks_of_logging() if lock.acquire(timeout=_WRITING))
 
 
 def _after_fork_in_parent() -> None:

@@ -108,11 +108,14 @@ def test_what_a_signal_raises_while_a_fork_waits_leaves_the_thread_free(
     assert work.pause(), "nobody holds anything of it any more"
 
 
-def test_threads_that_fork_at_once_let_go_of_their_own_locks_alone() -> None:
+def test_threads_that_fork_at_once_let_go_of_their_own_locks_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     handler, logger = logging.Handler(), logging.getLogger("jobstate")
     lock = handler.lock
     assert lock is not None
     forks, goes_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(forking, "_WRITING", 0.01)
 
     def fork_slowly() -> None:
         forking._before_fork()
@@ -131,6 +134,31 @@ def test_threads_that_fork_at_once_let_go_of_their_own_locks_alone() -> None:
         goes_on.set()
         thread.join(PATIENCE)
         assert lock.acquire(blocking=False)
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_a_fork_waits_for_the_end_of_a_record_that_a_thread_writes() -> None:
+    """Also on a machine that stands still for a moment: a child could never write one."""
+    stream, writes, goes_on = threading.Lock(), threading.Event(), threading.Event()
+
+    class Slow(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            with stream:
+                writes.set()
+                goes_on.wait(PATIENCE)
+
+    handler, logger = Slow(), logging.getLogger("jobstate")
+    logger.addHandler(handler)
+    try:
+        thread = threading.Thread(target=logger.error, args=("It is slow",), daemon=True)
+        thread.start()
+        assert writes.wait(PATIENCE)
+        threading.Timer(0.5, goes_on.set).start()
+        if (child := os.fork()) == 0:
+            os._exit(0 if stream.acquire(blocking=False) else 3)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        thread.join(PATIENCE)
     finally:
         logger.removeHandler(handler)
 

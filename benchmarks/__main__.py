@@ -66,6 +66,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
     )
     for contestant in chain.from_iterable(fields.values()):
         python_of(contestant.environment)
+    told["programs"] = {} if quick else {name: _output_of(name) for name in PROGRAMS}
     counts: dict[str, float] = {}
     for kind, field in fields.items():
         yardstick = "jobstate" if kind == "progress" else "plain Celery"
@@ -79,7 +80,6 @@ def measure(*, quick: bool) -> dict[str, Any]:
         told["reads"] = reads(*pair)
         told["sweeper"] = sweeps(pair[0])
         told["memory"] = memory(pair)
-    told["programs"] = {} if quick else {name: _output_of(name) for name in PROGRAMS}
     return told
 
 

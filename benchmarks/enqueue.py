@@ -18,13 +18,13 @@ from celery import Celery
 from psycopg.types.json import Json
 
 import jobstate
-from benchmarks.apps.bare import INSERT, TABLE
+from benchmarks.apps.bare_rows import INSERT, TABLE
 from jobstate import JobTask, Settings
 from jobstate.embedded import Postgres, Redis
 from jobstate.ids import new_id
 from jobstate.store.migrations import apply
 
-ROUNDS = 7
+ROUNDS = 5
 MANY = 10_000
 FEW = 500
 

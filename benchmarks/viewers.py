@@ -27,7 +27,7 @@ from jobstate import JobService, Settings
 from jobstate.embedded import Postgres
 from jobstate.store.migrations import apply
 
-SECONDS = int(sys.argv[2]) if sys.argv[2:] else 20
+SECONDS = int(sys.argv[2]) if sys.argv[2:] else 10
 """How long every job reports."""
 
 PROGRAM = """

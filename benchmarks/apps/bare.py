@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
+from bare_rows import INSERT, LAND, TABLE, TAKE
 from celery import Celery
 from filling import serve
 from psycopg.types.json import Json
@@ -17,19 +18,6 @@ from psycopg.types.json import Json
 app = Celery("bare", broker=os.environ.get("BENCH_BROKER"))
 app.conf.task_default_queue = "bench"
 app.conf.task_ignore_result = True
-
-TABLE = """
-    create table if not exists bare_jobs (
-        id uuid primary key, status text not null default 'queued', parameters jsonb, result jsonb,
-        created_at timestamptz default now(), started_at timestamptz, completed_at timestamptz
-    )
-"""
-INSERT = b"insert into bare_jobs (id, parameters) values (%s, %s)"
-TAKE = b"update bare_jobs set status = 'processing', started_at = clock_timestamp() where id = %s"
-LAND = b"""
-    update bare_jobs set status = 'completed', result = %s, completed_at = clock_timestamp()
-    where id = %s
-"""
 
 
 @cache

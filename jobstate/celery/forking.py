@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -24,8 +25,8 @@ _PATIENCE = 0.2
 holds none of these locks meanwhile."""
 
 _WRITING = 10.0
-"""How long a fork waits for a record that is being written, in seconds: only a disk or a pipe that
-stands still takes as long, or a machine that does."""
+"""How long a fork waits for records that are being written, in seconds: only a disk or a pipe that
+stands still takes as long, or a machine that does. No lease runs out meanwhile."""
 
 
 def share_memory() -> None:
@@ -118,7 +119,10 @@ _held = _Held()
 
 def _before_fork() -> None:
     _held.paused.extend(work for work in list(_works) if work.pause())
-    _held.silenced.extend(lock for lock in _locks_of_logging() if lock.acquire(timeout=_WRITING))
+    ends_at = time.monotonic() + _WRITING
+    for lock in _locks_of_logging():
+        if lock.acquire(timeout=max(0.0, ends_at - time.monotonic())):
+            _held.silenced.append(lock)
 
 
 def _after_fork_in_parent() -> None:

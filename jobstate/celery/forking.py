@@ -26,7 +26,7 @@ holds none of these locks meanwhile."""
 
 _WRITING = 10.0
 """How long a fork waits for records that are being written, in seconds: only a disk or a pipe that
-stands still takes as long, or a machine that does. No lease runs out meanwhile."""
+stands still takes as long, or a machine that does. No lease of 30 s runs out meanwhile."""
 
 
 def share_memory() -> None:

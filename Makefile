@@ -14,7 +14,7 @@ test: $(READY)
 	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report --format=total --fail-under=95
 
-# Nearly twenty minutes on two idle cores; `make bench QUICK=--quick` needs one minute.
+# A quarter of an hour on two idle cores; `make bench QUICK=--quick` needs one minute.
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(or $(QUICK),--write)
 

@@ -1,7 +1,6 @@
 """Whose connections are used, in which state they are left, and what survives their loss."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +23,6 @@ from jobstate import (
     StoreUnavailable,
 )
 from jobstate.store import Store, driver_connection
-from jobstate.store.migrations import apply
 from tests.factories import PATIENCE, eventually, waits_for_a_lock
 
 Connect = Callable[[], psycopg.Connection]
@@ -180,60 +178,6 @@ def test_another_database_or_driver_is_refused(
         service(mine)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://localhost:geheim/shop",
-        "postgresql://user:geheim/shop",
-        "postgresql://[::1/shop",
-        "postgresql://one:5432,two:5432/shop",
-    ],
-)
-@pytest.mark.parametrize(
-    "use", [JobService, AsyncJobService, lambda url: apply(Settings.for_database(url))]
-)
-def test_a_malformed_url_is_a_mistake_of_the_configuration(
-    use: Callable[[str], object], url: str
-) -> None:
-    with pytest.raises(ConfigurationError) as refused:
-        use(url)
-    message = str(refused.value)
-    assert message.startswith("The database URL is malformed: its port is no number")
-    assert "It must look like postgresql+psycopg://user@host:5432/database." in message
-    assert "geheim" not in message
-    assert "geheim" not in repr(refused.value.__cause__)
-
-
-def test_an_engine_of_another_database_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"uses sqlite\+pysqlite: jobstate runs on"):
-        JobService(create_engine("sqlite://"))
-
-
-def test_the_password_of_an_engine_is_not_lost() -> None:
-    engine = create_engine("postgresql+psycopg://user:geheim@localhost/shop")
-    assert ":geheim@" in JobService(engine).settings.database_url
-
-
-def test_all_text_can_be_stored_whatever_the_environment_says(
-    jobs_url: str, user_id: UUID, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
-    service = JobService(jobs_url)
-    job = service.create_job(user_id, "report", {"price": "5 \u20ac"})
-    assert service.get_job(job.id, user_id).parameters == {"price": "5 \u20ac"}
-    service.close()
-
-
-async def test_all_text_can_be_stored_by_the_asyncio_service_too(
-    jobs_url: str, user_id: UUID, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
-    service = AsyncJobService(jobs_url)
-    job = await service.create_job(user_id, "report", {"price": "5 \u20ac"})
-    assert (await service.get_job(job.id, user_id)).parameters == {"price": "5 \u20ac"}
-    await service.close()
-
-
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_callers_engine_may_be_of_any_isolation(
     jobs_url: str, user_id: UUID, connect: Connect, level: IsolationLevel
@@ -304,60 +248,3 @@ def test_a_callers_connection_is_left_as_it_was_by_a_call_that_a_signal_interrup
     assert not connection.autocommit
     pooled.close()
     engine.dispose()
-
-
-def sessions(connect: Connect) -> set[int]:
-    """Return the server's processes for the services of these tests."""
-    asked = """
-        select pid from pg_stat_activity
-        where application_name = 'jobstate' and datname = current_database()
-    """
-    return {pid for (pid,) in connect().execute(asked).fetchall()}
-
-
-def test_a_forked_process_leaves_the_connections_of_its_parents_event_loops_alone(
-    jobs_url: str, connect: Connect
-) -> None:
-    """Also of one that has ended."""
-    settings = Settings.load({"jobstate_database_url": jobs_url, "jobstate_pool_size": 1})
-    aio = AsyncJobService.from_settings(settings)
-    loops = [asyncio.new_event_loop(), asyncio.new_event_loop()]
-
-    async def session() -> int:
-        async with aio.store.engine.connect() as pooled:
-            connection = (await pooled.get_raw_connection()).driver_connection
-            assert isinstance(connection, psycopg.AsyncConnection)
-            return connection.info.backend_pid
-
-    parents = {loop.run_until_complete(session()) for loop in loops}
-    loops[0].close()
-    if (child := os.fork()) == 0:
-        try:
-            os._exit(0 if asyncio.run(session()) not in parents else 3)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert sessions(connect) >= parents
-    loops[1].run_until_complete(aio.close())
-    loops[1].close()
-
-
-def test_event_loops_that_have_ended_leave_no_connections_behind(
-    jobs_url: str, connect: Connect
-) -> None:
-    """Each in turn has had all its connections, and some that waited for one."""
-    settings = Settings.load({"jobstate_database_url": jobs_url, "jobstate_pool_size": 2})
-    aio = AsyncJobService.from_settings(settings)
-
-    async def use_all() -> None:
-        await asyncio.gather(*(aio.workers() for _ in range(6)))
-
-    async def use_one() -> None:
-        await aio.workers()
-
-    before = sessions(connect)
-    for _ in range(4):
-        asyncio.run(use_all())
-    asyncio.run(use_one())
-    eventually(lambda: len(sessions(connect) - before) <= 1)
-    assert len(aio.store._pools) <= 1

@@ -1,9 +1,11 @@
 """Links and stores the files of a running attempt, with rows fenced like all that it writes."""
 
+from contextlib import suppress
+
 from jobstate import reporting
 from jobstate.assets import AssetSaver, Content, NewAsset, folder_of
 from jobstate.celery.attempt import Attempt
-from jobstate.errors import LeaseLost
+from jobstate.errors import LeaseLost, StoreUnavailable
 from jobstate.records import Asset
 from jobstate.storage import required
 from jobstate.store import Operation, driver_connection
@@ -59,6 +61,9 @@ class _FencedRows:
 
     def go_on(self) -> None:
         self._attempt.reports.report()
+        # A report may wait for its time: no file is to appear of a job that is over by now.
+        with suppress(StoreUnavailable):
+            self._attempt.fence.check()
 
     def finish(self, new: NewAsset, content: Content) -> Asset:
         # The answer must be known before anybody may delete the file.

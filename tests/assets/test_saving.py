@@ -66,6 +66,24 @@ def folder_site(open_site: OpenSite, tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
+def test_an_upload_of_a_moment_hears_of_a_cancellation_too(folder_site: Site) -> None:
+    """Though no progress is written so early."""
+
+    class Cancelled(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            folder_site.service.cancel(self.name, folder_site.user_id)
+            return super().read(size)
+
+    def body(job: CurrentJob) -> None:
+        source = Cancelled(b"id")
+        source.name = str(job.id)
+        job.save_asset("csv", source)
+
+    job = ran(folder_site, body)
+    folder_site.failed(job, "cancelled", "")
+    assert rows(folder_site) == []
+
+
 def test_a_file_is_stored_under_owner_job_attempt_and_name(site: Site, tmp_path: Path) -> None:
     source = tmp_path / "orders 2026.csv"
     source.write_bytes(b"id\n1\n")
